@@ -1,0 +1,141 @@
+"""One service's database: pool, transactions that cannot linger, numbered migrations."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+if TYPE_CHECKING:
+    Connection = (
+        asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    )
+else:
+    Connection = asyncpg.Connection
+
+# A writing transaction holds back every reader of the event store in the whole cluster
+# (xmin is cluster-wide), so none may exceed a second unless it says so.
+_SERVER_SETTINGS = {
+    "application_name": "epassport",
+    "statement_timeout": "5000",
+    "lock_timeout": "3000",
+    "idle_in_transaction_session_timeout": "5000",
+    "timezone": "UTC",
+}
+
+MIGRATION_LOCK = 7_303_014
+
+
+class SchemaMismatch(Exception):
+    """The database's schema is not the one this build was made for."""
+
+
+class Database:
+    """A pool of connections to one service's database."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self.pool = pool
+
+    @classmethod
+    async def connect(cls, dsn: str, *, connections: int = 8) -> "Database":
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=connections,
+            command_timeout=10,
+            server_settings=_SERVER_SETTINGS,
+        )
+        return cls(pool)
+
+    async def close(self) -> None:
+        await self.pool.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        async with self.pool.acquire() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """READ COMMITTED. A cancelled connection is thrown away.
+
+        After a cancellation asyncpg may hand back a connection on which a transaction is
+        still open; kept, it once replayed answers that were later missing.
+        """
+        async with self.pool.acquire() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                yield connection
+            except (asyncio.CancelledError, TimeoutError):
+                connection.terminate()
+                raise
+            except BaseException:
+                if not connection.is_closed():
+                    await transaction.rollback()
+                raise
+            await transaction.commit()
+
+
+def _migrations(folders: Sequence[Traversable]) -> list[tuple[str, str]]:
+    """(name, SQL) in order: the runtime's folder first, then the service's."""
+    found: list[tuple[str, str]] = []
+    for folder in folders:
+        scripts = sorted(
+            (entry for entry in folder.iterdir() if re.match(r"\d{4}_.*\.sql$", entry.name)),
+            key=lambda entry: entry.name,
+        )
+        found += [(script.name, script.read_text()) for script in scripts]
+    names = [name for name, _ in found]
+    if len(set(names)) != len(names):
+        raise SchemaMismatch("two migrations share a name")
+    return found
+
+
+def migration_folders(package: str) -> list[Traversable]:
+    return [files("epassport") / "migrations", files(package) / "migrations"]
+
+
+async def migrate(dsn: str, package: str) -> list[str]:
+    """Apply what is missing under an advisory lock; returns the names applied."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migrations"
+            " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())"
+        )
+        known = await _applied(connection)
+        applied: list[str] = []
+        for name, script in _migrations(migration_folders(package)):
+            if name not in known:
+                async with connection.transaction():
+                    await connection.execute(script)
+                    await connection.execute(
+                        "INSERT INTO schema_migrations (name) VALUES ($1)", name
+                    )
+                applied.append(name)
+        return applied
+    finally:
+        await connection.close()
+
+
+async def check_schema(database: Database, package: str) -> None:
+    """Raises SchemaMismatch where the database is older or newer than this build."""
+    wanted = {name for name, _ in _migrations(migration_folders(package))}
+    async with database.connection() as connection:
+        exists = await connection.fetchval("SELECT to_regclass('schema_migrations') IS NOT NULL")
+        known = await _applied(connection) if exists else set()
+    if missing := wanted - known:
+        raise SchemaMismatch(f"schema is too old: run migrate (missing {min(missing)})")
+    if unknown := known - wanted:
+        raise SchemaMismatch(f"schema is newer than this build (unknown {min(unknown)})")
+
+
+async def _applied(connection: Connection) -> set[str]:
+    rows = await connection.fetch("SELECT name FROM schema_migrations")
+    return {row["name"] for row in rows}

@@ -1,0 +1,53 @@
+"""The runtime's errors.
+
+RuntimeFault
+├── Transient            try again later; nothing was written
+│   ├── GroupConflict    a row this group needed was taken by a group in flight
+│   └── KeyPending       a data key has not arrived yet
+├── Erased               the person's keys are destroyed; final
+├── Poison               a record that cannot be read or applied, with its cause
+├── Unsafe               settings or keys that must not be used together; refuses start-up
+└── NotVisibleYet        `?after=` was not reached within its bound
+"""
+
+from uuid import UUID
+
+
+class RuntimeFault(Exception):
+    """Root of the runtime's errors. Messages never hold personal data."""
+
+
+class Transient(RuntimeFault):
+    pass
+
+
+class GroupConflict(Transient):
+    pass
+
+
+class KeyPending(Transient):
+    def __init__(self, subject: UUID, purpose: str) -> None:
+        super().__init__(subject, purpose)
+        self.subject = subject
+        self.purpose = purpose
+
+
+class Erased(RuntimeFault):
+    def __init__(self, subject: UUID) -> None:
+        super().__init__(subject)
+        self.subject = subject
+
+
+class Poison(RuntimeFault):
+    def __init__(self, cause: str, detail: str = "") -> None:
+        super().__init__(cause, detail)
+        self.cause = cause
+        self.detail = detail
+
+
+class Unsafe(RuntimeFault):
+    pass
+
+
+class NotVisibleYet(RuntimeFault):
+    pass
