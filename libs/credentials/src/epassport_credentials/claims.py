@@ -1,0 +1,77 @@
+"""Typed access to the members of a signed map, CBOR or JSON, and its dates.
+
+A member that is absent or of another type is MALFORMED. Dates are NumericDates
+(RFC 7519 §2) in whole seconds; `datetime`s always carry their time zone.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from epassport_credentials.errors import InvalidCredential, Reason
+
+Claims = Mapping[int | str, object]
+Members = Claims | Mapping[str, object]
+
+_LATEST = 253402300799  # 9999-12-31T23:59:59Z, the last second of datetime
+
+
+def text_of(claims: Members, key: int | str) -> str:
+    value = _lookup(claims, key)
+    if not isinstance(value, str):
+        raise InvalidCredential(Reason.MALFORMED, f"member {key} is not a text")
+    return value
+
+
+def bytes_of(claims: Claims, key: int | str, *, size: int | None = None) -> bytes:
+    value = _lookup(claims, key)
+    if not isinstance(value, bytes) or (size is not None and len(value) != size):
+        raise InvalidCredential(Reason.MALFORMED, f"member {key} is not {size or 'some'} bytes")
+    return value
+
+
+def integer_of(claims: Members, key: int | str) -> int:
+    value = _lookup(claims, key)
+    if type(value) is not int:
+        raise InvalidCredential(Reason.MALFORMED, f"member {key} is not an integer")
+    return value
+
+
+def truth_of(claims: Members, key: int | str) -> bool:
+    value = _lookup(claims, key)
+    if not isinstance(value, bool):
+        raise InvalidCredential(Reason.MALFORMED, f"member {key} is not a boolean")
+    return value
+
+
+def instant_of(claims: Members, key: int | str) -> datetime:
+    seconds = integer_of(claims, key)
+    if not 0 <= seconds <= _LATEST:
+        raise InvalidCredential(Reason.MALFORMED, f"member {key} is not a date")
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def numeric_date(at: datetime) -> int:
+    """Whole seconds; a fraction is dropped."""
+    if at.tzinfo is None:
+        raise ValueError("a time without time zone")
+    return int(at.timestamp())
+
+
+def check_period(
+    not_before: datetime, expires_at: datetime, *, now: datetime, skew: timedelta = timedelta()
+) -> None:
+    """not_before <= now < expires_at, each side widened by the allowed clock difference.
+
+    Raises InvalidCredential: NOT_YET_VALID, EXPIRED.
+    """
+    if now < not_before - skew:
+        raise InvalidCredential(Reason.NOT_YET_VALID, not_before.isoformat())
+    if now >= expires_at + skew:
+        raise InvalidCredential(Reason.EXPIRED, expires_at.isoformat())
+
+
+def _lookup(claims: Members, key: int | str) -> object:
+    for name, value in claims.items():
+        if name == key:
+            return value
+    raise InvalidCredential(Reason.MALFORMED, f"member {key} is missing")
