@@ -5,6 +5,7 @@ RuntimeFault
 │   ├── GroupConflict    a row this group needed was taken by a group in flight
 │   └── KeyPending       a data key has not arrived yet
 ├── Erased               the person's keys are destroyed; final
+├── RecordTooLarge       a contract event over 900 kB; refused at append
 ├── Poison               a record that cannot be read or applied, with its cause
 ├── Unsafe               settings or keys that must not be used together; refuses start-up
 └── NotVisibleYet        `?after=` was not reached within its bound
@@ -36,6 +37,11 @@ class Erased(RuntimeFault):
     def __init__(self, subject: UUID) -> None:
         super().__init__(subject)
         self.subject = subject
+
+
+class RecordTooLarge(RuntimeFault):
+    def __init__(self, topic: str, octets: int) -> None:
+        super().__init__(topic, octets)
 
 
 class Poison(RuntimeFault):

@@ -7,10 +7,11 @@ representation in JSON: writing it anywhere else is an error, not a leak.
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from epassport_contracts.fields import FIELDS
-from epassport_contracts.sealed import DataPurpose, Sealed
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
+
+from epassport_contracts.fields import FIELDS
+from epassport_contracts.sealed import DataPurpose, Sealed
 
 T = TypeVar("T")
 

@@ -143,16 +143,12 @@ CREATE TABLE reaction_refusals (
     refused_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- How far a read model has read the own store. One row per table version; one of a model is live.
-CREATE TABLE projections (
-    model text NOT NULL,
-    table_version int NOT NULL,
+-- How far a reader of the own store has come: read models ('<model>_v<n>') and own reactions.
+CREATE TABLE checkpoints (
+    reader text PRIMARY KEY,
     transaction_id xid8 NOT NULL DEFAULT '0',
-    position bigint NOT NULL DEFAULT 0,
-    live boolean NOT NULL DEFAULT false,
-    PRIMARY KEY (model, table_version)
+    position bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
-CREATE UNIQUE INDEX one_live_version ON projections (model) WHERE live;
 
 -- Steps of the road that are stopped in a region, copied from enrollment's rollout topic.
 CREATE TABLE pauses (

@@ -1,0 +1,117 @@
+"""Own events as stored: their envelope, their JSON, and the way old ones are read."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from epassport.actor import Actor
+from epassport.decider import Aggregate, StreamId, key_of
+
+E_co = TypeVar("E_co", covariant=True)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who caused something, and in which chain: kept beside every event and task."""
+
+    actor: Actor
+    correlation_id: UUID
+    causation_id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class Recorded(Generic[E_co]):
+    """A domain event with its place in the store.
+
+    position is 0 while the event is being appended: publications must not use it.
+    """
+
+    fact: E_co
+    stream: StreamId
+    version: int
+    position: int
+    transaction_id: int
+    event_id: UUID
+    origin: Origin
+    recorded_at: datetime
+
+    @property
+    def stream_key(self) -> str:
+        return key_of(self.stream)
+
+    @property
+    def actor(self) -> Actor:
+        return self.origin.actor
+
+
+class UnknownEvent(Exception):
+    """A stored event that this build cannot read: a newer version, or a lost class."""
+
+
+def schema_version_of(event_type: type) -> int:
+    """Version of the JSON that this build writes; 1 unless the class says otherwise."""
+    return int(getattr(event_type, "SCHEMA_VERSION", 1))
+
+
+class EventCodec:
+    """JSON of every event class of a service, with the upcasters of its aggregates."""
+
+    def __init__(self, aggregates: Iterable[Aggregate]) -> None:
+        self._types: dict[str, type] = {}
+        self._adapters: dict[type, TypeAdapter[Any]] = {}
+        self._upcasters: dict[tuple[str, int], Any] = {}
+        for aggregate in aggregates:
+            for event_type in aggregate.events:
+                name = event_type.__name__
+                if name in self._types:
+                    raise ValueError(f"two event classes are named {name}")
+                self._types[name] = event_type
+                self._adapters[event_type] = TypeAdapter(event_type)
+            self._upcasters.update(aggregate.upcasters)
+
+    def encode(self, event: object) -> tuple[str, int, str]:
+        """(type name, schema version, JSON text); raises where personal data is unsealed."""
+        kind = type(event)
+        return (
+            kind.__name__,
+            schema_version_of(kind),
+            self._adapters[kind].dump_json(event).decode(),
+        )
+
+    def decode(self, name: str, version: int, data: str) -> Any:
+        """Raises UnknownEvent."""
+        event_type = self._types.get(name)
+        if event_type is None:
+            raise UnknownEvent(name)
+        current = schema_version_of(event_type)
+        if version == current:
+            return self._adapters[event_type].validate_json(data)
+        if version > current:
+            raise UnknownEvent(f"{name} version {version}, this build knows {current}")
+        tree = json.loads(data)
+        for step in range(version, current):
+            upcast = self._upcasters.get((name, step))
+            if upcast is None:
+                raise UnknownEvent(f"no upcaster for {name} version {step}")
+            tree = upcast(tree)
+        return self._adapters[event_type].validate_json(json.dumps(tree))
+
+    @property
+    def event_types(self) -> Iterable[type]:
+        return self._adapters.keys()
+
+
+_ORIGIN: TypeAdapter[Origin] = TypeAdapter(Origin)
+
+
+def encode_origin(origin: Origin) -> str:
+    return _ORIGIN.dump_json(origin).decode()
+
+
+def decode_origin(data: str) -> Origin:
+    return _ORIGIN.validate_json(data)

@@ -1,0 +1,483 @@
+"""The group: the only way to change state.
+
+At most 100 commands, one per stream and idempotency key, each with its own outcome, in one
+transaction: (1) lock streams, read kept answers under the locks, (2) load, (3) decide one
+after the other, (4) claims and capacities, (5) one statement writes everything. Nobody
+needs to retry a version conflict; READ COMMITTED is enough.
+"""
+
+import json
+import secrets
+import time
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID, uuid5
+
+import asyncpg
+
+from epassport import store
+from epassport.catalog import Catalog, Publication
+from epassport.clock import Clock
+from epassport.commands import (
+    IDEMPOTENCY_KEY_REUSED,
+    Accepted,
+    Conflict,
+    Envelope,
+    Outcome,
+    Rejected,
+    Token,
+)
+from epassport.database import Connection, Database
+from epassport.decider import (
+    Claim,
+    DeadlinePassed,
+    Give,
+    Refused,
+    Release,
+    StartWait,
+    StreamId,
+    Take,
+)
+from epassport.errors import Erased, GroupConflict, RecordTooLarge
+from epassport.events import Recorded, encode_origin
+from epassport.outbox import shard_of
+from epassport.personal import Personal
+from epassport.signals import Signals
+from epassport.wire import MAX_RECORD_BYTES, Record, record_of
+from epassport_contracts import DataPurpose, Sealed
+from epassport_contracts.events.keys import SubjectKey
+from epassport_contracts.registry import SUBJECT_KEYS
+
+ATTEMPTS = 10
+
+
+class SealingKeys(Protocol):
+    messages: Sequence[SubjectKey]
+
+    def seal(self, subject: UUID, field: str, value: Any) -> Sealed[Any]: ...
+
+
+class Sealer(Protocol):
+    """Where data keys come from: `epassport.keyring`."""
+
+    async def sealing_keys(
+        self, connection: Connection, wanted: Collection[tuple[UUID, DataPurpose]]
+    ) -> SealingKeys: ...
+
+
+@dataclass
+class _Case:
+    """One command on its way through a group."""
+
+    envelope: Envelope
+    head: store.Head
+    state: Any = None
+    facts: list[Any] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    releases: list[Release] = field(default_factory=list)
+    takes: list[Take] = field(default_factory=list)
+    gives: list[Give] = field(default_factory=list)
+    ended_wait: str | None = None
+    outcome: Outcome | None = None
+
+    @property
+    def stream(self) -> StreamId:
+        return self.envelope.stream
+
+    def refuse(self, reason: str) -> None:
+        """It writes nothing else."""
+        self.outcome = Rejected(reason)
+        self.facts, self.claims, self.releases = [], [], []
+        self.takes, self.gives = [], []
+
+
+class Group:
+    """Runs groups for one service; `run` inside an open transaction, `execute` in its own."""
+
+    def __init__(
+        self, catalog: Catalog, database: Database, sealer: Sealer, clock: Clock, signals: Signals
+    ) -> None:
+        self._catalog = catalog
+        self._database = database
+        self._sealer = sealer
+        self._clock = clock
+        self._signals = signals
+
+    async def execute(self, envelopes: Sequence[Envelope]) -> list[Outcome | Exception]:
+        """Each command's outcome, or the fault that hit it; a faulty one does not harm others.
+
+        Data that the database refuses (SQLSTATE 22 or 23), a record too large, an erased
+        person: the group goes through one by one, and only the culprit gets the fault.
+        """
+        try:
+            return list(await self._attempt(envelopes))
+        except RecordTooLarge:
+            culprit: Outcome | Exception = Rejected("record-too-large")
+            outage = False
+        except Erased:
+            culprit, outage = Rejected("holder-erased"), False
+        except Exception as fault:  # noqa: BLE001 - handed to the callers, not swallowed
+            culprit = fault
+            outage = isinstance(fault, (OSError, asyncpg.PostgresConnectionError))
+        if len(envelopes) == 1 or outage:
+            return [culprit] * len(envelopes)
+        outcomes: list[Outcome | Exception] = []
+        for envelope in envelopes:
+            outcomes += await self.execute([envelope])
+        return outcomes
+
+    async def _attempt(self, envelopes: Sequence[Envelope]) -> list[Outcome]:
+        for attempt in range(ATTEMPTS):
+            try:
+                async with self._database.transaction() as connection:
+                    outcomes = await self.run(connection, envelopes)
+                self._signals.committed()
+                return outcomes
+            except GroupConflict:
+                if attempt == ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def run(self, connection: Connection, envelopes: Sequence[Envelope]) -> list[Outcome]:
+        """One group in the caller's transaction. Raises GroupConflict: roll back and run again."""
+        cases = await self._lock_and_load(connection, envelopes)
+        states = await self._states_read(connection, envelopes)
+        now = self._clock.now()
+        for case in cases:
+            if case.outcome is None:
+                self._decide(case, [states[stream] for stream in case.envelope.reads])
+        await _settle_claims(connection, cases)
+        capacities = await _settle_capacities(connection, cases)
+        await self._write(connection, cases, capacities, now)
+        return [_outcome_of(case) for case in cases]
+
+    async def _lock_and_load(
+        self, connection: Connection, envelopes: Sequence[Envelope]
+    ) -> list[_Case]:
+        streams = [envelope.stream for envelope in envelopes]
+        if len(set(streams)) != len(streams):
+            raise ValueError("a stream occurs twice in one group")
+        heads = await store.lock_streams(connection, streams)
+        kept = await store.kept_answers(connection, envelopes)
+        cases = [_Case(envelope, heads[envelope.stream]) for envelope in envelopes]
+        for case in cases:
+            _answer_early(case, kept)
+        open_cases = [case for case in cases if case.outcome is None]
+        events = await store.load(
+            connection, self._catalog.codec, [c.stream for c in open_cases if c.head.version > 0]
+        )
+        for case in open_cases:
+            aggregate = self._catalog.aggregate_of(case.stream)
+            case.state = aggregate.state_after(events.get(case.stream, ()))
+        await _drop_ended_waits(connection, open_cases)
+        return cases
+
+    async def _states_read(
+        self, connection: Connection, envelopes: Sequence[Envelope]
+    ) -> dict[StreamId, Any]:
+        streams = {stream for envelope in envelopes for stream in envelope.reads}
+        if not streams:
+            return {}
+        await store.share_streams(connection, streams)
+        events = await store.load(connection, self._catalog.codec, streams)
+        return {
+            stream: self._catalog.aggregate_of(stream).state_after(events[stream])
+            for stream in streams
+        }
+
+    def _decide(self, case: _Case, others: Sequence[Any]) -> None:
+        aggregate = self._catalog.aggregate_of(case.stream)
+        decision = aggregate.decide(case.envelope.command, case.state, *others)
+        if isinstance(decision, Refused):
+            case.outcome = Rejected(str(decision.reason))
+            return
+        for item in decision:
+            match item:
+                case Claim():
+                    case.claims.append(item)
+                case Release():
+                    case.releases.append(item)
+                case Take():
+                    case.takes.append(item)
+                case Give():
+                    case.gives.append(item)
+                case _:
+                    case.facts.append(item)
+
+    async def _write(
+        self,
+        connection: Connection,
+        cases: Sequence[_Case],
+        capacities: dict[str, int],
+        now: datetime,
+    ) -> None:
+        keys = await self._keys_for(connection, cases)
+        rows = store.Write(capacities=capacities)
+        for case in cases:
+            self._add_rows(rows, case, keys, now)
+        for message in keys.messages if keys is not None else ():
+            self._add_key_message(rows, message, cases)
+        if not (rows.events or rows.answers or rows.ended_waits or rows.capacities):
+            return
+        kept, positions = await store.write(connection, rows)
+        if kept != len(rows.answers):
+            raise GroupConflict("an idempotency key was taken by a group in flight")
+        releases = [(case.stream, release) for case in cases for release in case.releases]
+        if releases:
+            await store.give_back_claims(connection, releases)
+        _note_tokens(cases, json.loads(positions))
+        await self._run_effects(connection, cases, now)
+
+    async def _keys_for(self, connection: Connection, cases: Sequence[_Case]) -> SealingKeys | None:
+        wanted = {
+            (secret.subject, secret.purpose)
+            for case in cases
+            for fact in case.facts
+            for secret in _secrets_of(fact)
+        }
+        return await self._sealer.sealing_keys(connection, wanted) if wanted else None
+
+    def _add_rows(
+        self, rows: store.Write, case: _Case, keys: SealingKeys | None, now: datetime
+    ) -> None:
+        aggregate = self._catalog.aggregate_of(case.stream)
+        origin = case.envelope.origin
+        version, sequence = case.head.version, case.head.sequence
+        transaction_id = str(case.head.transaction_id)
+        state = case.state
+        waits: dict[str, StartWait | None] = {}
+        started_by: dict[str, int] = {}
+        if case.ended_wait is not None:
+            waits[case.ended_wait] = None
+        metadata = encode_origin(origin)
+        for fact in case.facts:
+            version += 1
+            sealed = _seal(fact, keys)
+            state = aggregate.evolve(state, sealed)
+            recorded = Recorded(
+                sealed, case.stream, version, 0, case.head.transaction_id, _event_id(), origin, now
+            )
+            name, schema_version, data = self._catalog.codec.encode(sealed)
+            rows.events.append(
+                (transaction_id, case.stream, version, recorded.event_id, name, schema_version,
+                 data, metadata)
+            )  # fmt: skip
+            for publication in self._catalog.publications(recorded):
+                sequence = self._add_publication(rows, publication, recorded, sequence)
+            self._add_tasks(rows, recorded, state)
+            for wait in aggregate.waits(sealed):
+                waits[wait.kind] = wait if isinstance(wait, StartWait) else None
+                started_by[wait.kind] = version
+        for kind, wait in waits.items():
+            if isinstance(wait, StartWait):
+                rows.waits.append((case.stream, kind, started_by[kind], wait.due_at))
+            else:
+                rows.ended_waits.append((case.stream, kind))
+        if case.facts:
+            rows.heads.append((case.stream, version, sequence, transaction_id))
+        self._conclude(rows, case, version, transaction_id)
+
+    def _conclude(self, rows: store.Write, case: _Case, version: int, transaction_id: str) -> None:
+        """Settle the outcome and keep it under the idempotency key; conflicts are not kept."""
+        replayed = isinstance(case.outcome, Accepted) and case.outcome.replayed
+        decided = case.outcome is None or isinstance(case.outcome, Rejected)
+        if case.outcome is None:
+            case.outcome = Accepted(case.stream, version, None, case.envelope.answer)
+        key = case.envelope.idempotency
+        reused = case.outcome == Rejected(IDEMPOTENCY_KEY_REUSED)
+        if key is None or replayed or reused or not decided:
+            return
+        rejected = isinstance(case.outcome, Rejected)
+        rows.answers.append(
+            (
+                key.scope,
+                key.key,
+                key.body_hmac,
+                case.outcome.reason if isinstance(case.outcome, Rejected) else None,
+                version,
+                transaction_id if case.facts else None,
+                json.dumps({} if rejected else dict(case.envelope.answer)),
+                case.stream if case.facts else None,
+            )
+        )
+
+    def _add_publication(
+        self, rows: store.Write, publication: Publication, event: Recorded[Any], sequence: int
+    ) -> int:
+        """Returns the stream's last sequence on its own topic."""
+        record = record_of(self._catalog.service, publication, event, sequence + 1)
+        self._add_record(rows, str(event.transaction_id), publication, record)
+        return sequence + 1 if record.sequenced else sequence
+
+    def _add_key_message(
+        self, rows: store.Write, message: SubjectKey, cases: Sequence[_Case]
+    ) -> None:
+        """New data keys travel with the append that needed them first."""
+        first = next(case for case in cases if case.facts)
+        cause = Recorded(
+            message, first.stream, 0, 0, first.head.transaction_id, _event_id(),
+            first.envelope.origin, message.at,
+        )  # fmt: skip
+        publication = Publication(message, SUBJECT_KEYS, message.record_key())
+        record = record_of(self._catalog.service, publication, cause, 0)
+        self._add_record(rows, str(first.head.transaction_id), publication, record)
+
+    def _add_record(
+        self, rows: store.Write, transaction_id: str, publication: Publication, record: Record
+    ) -> None:
+        if len(record.payload) > MAX_RECORD_BYTES:
+            raise RecordTooLarge(publication.topic, len(record.payload))
+        rows.outbox.append(
+            (
+                transaction_id,
+                shard_of(publication.topic, publication.key),
+                record.id,
+                publication.topic,
+                publication.key,
+                publication.event.type_name(),
+                json.dumps(dict(record.headers)),
+                record.payload,
+            )
+        )
+
+    def _add_tasks(self, rows: store.Write, event: Recorded[Any], state: Any) -> None:
+        for start in self._catalog.tasks(event, state):
+            follow_up = replace(event.origin, causation_id=event.event_id)
+            rows.tasks.append(
+                (
+                    uuid5(event.event_id, start.kind),
+                    start.kind,
+                    event.stream,
+                    json.dumps(start.input),
+                    encode_origin(follow_up),
+                    start.step,
+                    start.region,
+                )
+            )
+
+    async def _run_effects(
+        self, connection: Connection, cases: Sequence[_Case], now: datetime
+    ) -> None:
+        for case in cases:
+            for fact in case.facts:
+                effect = self._catalog.effects.get(type(fact))
+                if effect is not None:
+                    await effect(connection, fact, now)
+
+
+def _answer_early(case: _Case, kept: dict[tuple[str, str], store.KeptAnswer]) -> None:
+    """A kept answer, or an If-Match that does not hold, ends a command before it is decided."""
+    key = case.envelope.idempotency
+    answer = kept.get((key.scope, key.key)) if key is not None else None
+    if key is not None and answer is not None:
+        if answer.body_hmac != key.body_hmac:
+            case.outcome = Rejected(IDEMPOTENCY_KEY_REUSED)
+        elif answer.reason is not None:
+            case.outcome = Rejected(answer.reason)
+        else:
+            case.outcome = Accepted(
+                case.stream, answer.version, answer.token, json.loads(answer.answer), replayed=True
+            )
+    elif case.envelope.expected_version not in (None, case.head.version):
+        case.outcome = Conflict(case.head.version)
+
+
+async def _drop_ended_waits(connection: Connection, cases: Sequence[_Case]) -> None:
+    """A deadline whose wait has ended, or was started anew, does nothing."""
+    due = [case for case in cases if isinstance(case.envelope.command, DeadlinePassed)]
+    if not due:
+        return
+    waits = await store.open_waits(connection, [case.stream for case in due])
+    for case in due:
+        command = case.envelope.command
+        if waits.get((case.stream, command.kind)) == command.started_by_version:
+            case.ended_wait = command.kind
+        else:
+            case.outcome = Accepted(case.stream, case.head.version, None, {})
+
+
+async def _settle_claims(connection: Connection, cases: Sequence[_Case]) -> None:
+    """A command that loses one gets its refusal, and what it took already is given back."""
+    wanted = [(case.stream, claim) for case in cases for claim in case.claims]
+    if not wanted:
+        return
+    lost = await store.take_claims(connection, wanted)
+    if not lost:
+        return
+    give_back: list[tuple[StreamId, Claim | Release]] = []
+    for case in cases:
+        losing = [c for c in case.claims if (case.stream, c.kind, c.digest) in lost]
+        if losing:
+            give_back += [(case.stream, claim) for claim in case.claims if claim not in losing]
+            case.refuse(losing[0].refusal)
+    if give_back:
+        await store.give_back_claims(connection, give_back)
+
+
+async def _settle_capacities(connection: Connection, cases: Sequence[_Case]) -> dict[str, int]:
+    """Serve the takes in the order of the commands; returns what is left of each kind."""
+    kinds = {item.kind for case in cases for item in (*case.takes, *case.gives)}
+    if not kinds:
+        return {}
+    left = await store.lock_capacities(connection, kinds)
+    before = dict(left)
+    for case in cases:
+        needed = Counter[str]()
+        for take in case.takes:
+            needed[take.kind] += take.n
+        short = next((take for take in case.takes if left[take.kind] < needed[take.kind]), None)
+        if short is not None:
+            if case.claims:
+                await store.give_back_claims(
+                    connection, [(case.stream, claim) for claim in case.claims]
+                )
+            case.refuse(short.refusal)
+            continue
+        for take in case.takes:
+            left[take.kind] -= take.n
+        for give in case.gives:
+            left[give.kind] += give.n
+    return {kind: n for kind, n in left.items() if n != before[kind]}
+
+
+def _secrets_of(fact: Any) -> list[Personal[Any]]:
+    return [
+        value for item in fields(fact) if isinstance(value := getattr(fact, item.name), Personal)
+    ]
+
+
+def _seal(fact: Any, keys: SealingKeys | None) -> Any:
+    """The event with every `Personal` replaced by its envelope."""
+    if keys is None:
+        return fact
+    changes = {
+        item.name: keys.seal(value.subject, value.field, value.value)
+        for item in fields(fact)
+        if isinstance(value := getattr(fact, item.name), Personal)
+    }
+    return replace(fact, **changes) if changes else fact
+
+
+def _note_tokens(cases: Sequence[_Case], positions: dict[str, int]) -> None:
+    for case in cases:
+        if case.facts and isinstance(case.outcome, Accepted):
+            token = Token(case.head.transaction_id, positions[case.stream])
+            case.outcome = replace(case.outcome, token=token)
+
+
+def _outcome_of(case: _Case) -> Outcome:
+    if case.outcome is None:
+        raise AssertionError("every command has an outcome once the group is written")
+    return case.outcome
+
+
+def _event_id() -> UUID:
+    """UUIDv7 (RFC 9562 §5.7): time-ordered, so that the unique index stays local."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds << 80) | secrets.randbits(80)
+    value = value & ~(0xF << 76) | (0x7 << 76)
+    value = value & ~(0x3 << 62) | (0x2 << 62)
+    return UUID(int=value)

@@ -1,0 +1,117 @@
+"""Read models: tables that pages and APIs ask, filled from events alone.
+
+A model declares which event types fill it; each function gets a wave, in which a stream
+occurs at most once, and runs one upsert guarded by the stream's version. Table names in SQL
+are written `{table}` and stand for `<table>_v<version>`.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import asyncpg
+
+from epassport.database import Connection
+from epassport.events import Recorded
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Wave = Sequence[Recorded[Any]]
+
+
+class Tables:
+    """The tables of one version of a read model, through one connection."""
+
+    def __init__(self, connection: Connection, names: Sequence[str], version: int) -> None:
+        self._connection = connection
+        self._names = {name: f"{name}_v{version}" for name in names}
+
+    async def upsert(self, sql: str, *arguments: Any) -> int:
+        """Run one statement; returns how many rows it changed."""
+        status = await self._connection.execute(self._named(sql), *arguments)
+        return int(status.rsplit(" ", 1)[1])
+
+    async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        return list(await self._connection.fetch(self._named(sql), *arguments))
+
+    async def fetchrow(self, sql: str, *arguments: Any) -> asyncpg.Record | None:
+        return await self._connection.fetchrow(self._named(sql), *arguments)
+
+    async def fetchval(self, sql: str, *arguments: Any) -> Any:
+        return await self._connection.fetchval(self._named(sql), *arguments)
+
+    async def truncate(self) -> None:
+        for table in self._names.values():
+            await self._connection.execute(f"TRUNCATE {table}")
+
+    def _named(self, sql: str) -> str:
+        return re.sub(r"\{(\w+)\}", lambda match: self._names[match.group(1)], sql)
+
+
+@dataclass(frozen=True)
+class _Projection:
+    fill: Callable[[Wave, Tables], Any]
+    many: bool
+
+
+class ReadModel:
+    """name: for operators and checkpoints; tables: without their version."""
+
+    def __init__(self, name: str, *, version: int, tables: Sequence[str]) -> None:
+        self.name = name
+        self.version = version
+        self.tables = tuple(tables)
+        self.projections: dict[type, list[_Projection]] = {}
+
+    @property
+    def reader(self) -> str:
+        return f"{self.name}_v{self.version}"
+
+    def projects(self, *event_types: type, changes: str = "one") -> Callable[[Function], Function]:
+        """Marks `async (wave, tables) -> rows changed`.
+
+        changes "one": every event of a wave changes exactly one row, which is checked;
+        "any": an event may change none or several.
+        """
+
+        def mark(function: Function) -> Function:
+            for event_type in event_types:
+                projection = _Projection(function, changes == "any")
+                self.projections.setdefault(event_type, []).append(projection)
+            return function
+
+        return mark
+
+    def on(self, connection: Connection) -> Tables:
+        return Tables(connection, self.tables, self.version)
+
+
+class LostRow(Exception):
+    """A projection changed fewer rows than its wave holds: a guard or a row is missing."""
+
+
+async def fill(model: ReadModel, connection: Connection, events: Wave) -> None:
+    """Apply events in waves; within a wave, one call per event type."""
+    tables = model.on(connection)
+    for wave in waves(events):
+        by_type: dict[type, list[Recorded[Any]]] = {}
+        for event in wave:
+            by_type.setdefault(type(event.fact), []).append(event)
+        for event_type, same in by_type.items():
+            for projection in model.projections.get(event_type, ()):
+                rows = await projection.fill(same, tables)
+                if not projection.many and rows != len(same):
+                    raise LostRow(f"{model.reader}: {event_type.__name__}, {rows} of {len(same)}")
+
+
+def waves(events: Wave) -> list[list[Recorded[Any]]]:
+    """Cut so that a stream occurs at most once in a wave, keeping each stream's order."""
+    found: list[list[Recorded[Any]]] = []
+    depth: dict[str, int] = {}
+    for event in events:
+        level = depth.get(event.stream, 0)
+        depth[event.stream] = level + 1
+        if level == len(found):
+            found.append([])
+        found[level].append(event)
+    return found

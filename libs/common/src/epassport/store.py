@@ -1,0 +1,339 @@
+"""The event store's statements: locking, loading, keeping, writing, reading in order.
+
+Lock order, everywhere: streams by id, then claims by key, then capacities by kind; one group
+per transaction. Readers take only what no transaction in flight can still precede.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from epassport.commands import Envelope, Token
+from epassport.database import Connection
+from epassport.decider import Claim, Release, StreamId
+from epassport.errors import GroupConflict
+from epassport.events import EventCodec, Recorded, decode_origin
+
+
+@dataclass(frozen=True)
+class Head:
+    """A locked stream. transaction_id is what this transaction's events of it must carry:
+    not below the stream's last, or a later version could be read before an earlier one."""
+
+    version: int
+    sequence: int
+    transaction_id: int
+
+
+async def lock_streams(
+    connection: Connection, streams: Collection[StreamId]
+) -> dict[StreamId, Head]:
+    """Insert the missing ones, lock all in id order."""
+    ids = sorted(streams)
+    await connection.execute(
+        "INSERT INTO streams (stream_id) SELECT id FROM unnest($1::text[]) AS id"
+        " ON CONFLICT DO NOTHING",
+        ids,
+    )
+    rows = await connection.fetch(
+        """
+        SELECT stream_id, version, sequence,
+               GREATEST(last_transaction_id, pg_current_xact_id())::text AS transaction_id
+          FROM streams WHERE stream_id = ANY($1::text[])
+         ORDER BY stream_id FOR UPDATE
+        """,
+        ids,
+    )
+    return {
+        row["stream_id"]: Head(row["version"], row["sequence"], int(row["transaction_id"]))
+        for row in rows
+    }
+
+
+async def share_streams(connection: Connection, streams: Collection[StreamId]) -> None:
+    """Hold streams that are only read, so that no command changes them meanwhile."""
+    await connection.execute(
+        "SELECT 1 FROM streams WHERE stream_id = ANY($1::text[]) ORDER BY stream_id FOR SHARE",
+        sorted(streams),
+    )
+
+
+async def load(
+    connection: Connection, codec: EventCodec, streams: Collection[StreamId]
+) -> dict[StreamId, list[Any]]:
+    """Every event of the streams, in order of version."""
+    rows = await connection.fetch(
+        "SELECT stream_id, type, schema_version, data FROM events"
+        " WHERE stream_id = ANY($1::text[]) ORDER BY stream_id, version",
+        list(streams),
+    )
+    events: dict[StreamId, list[Any]] = {stream: [] for stream in streams}
+    for row in rows:
+        events[row["stream_id"]].append(
+            codec.decode(row["type"], row["schema_version"], row["data"])
+        )
+    return events
+
+
+@dataclass(frozen=True)
+class KeptAnswer:
+    body_hmac: bytes
+    reason: str | None
+    version: int
+    token: Token | None
+    answer: str
+
+
+async def kept_answers(
+    connection: Connection, envelopes: Sequence[Envelope]
+) -> dict[tuple[str, str], KeptAnswer]:
+    """Answers given before. Read under the stream locks: a twin in flight has committed."""
+    keys = [e.idempotency for e in envelopes if e.idempotency is not None]
+    if not keys:
+        return {}
+    rows = await connection.fetch(
+        """
+        SELECT i.scope, i.key, body_hmac, reason, version, transaction_id::text, position, answer
+          FROM unnest($1::text[], $2::text[]) AS asked (scope, key)
+          JOIN idempotency AS i ON i.scope = asked.scope AND i.key = asked.key
+        """,
+        [key.scope for key in keys],
+        [key.key for key in keys],
+    )
+    return {
+        (row["scope"], row["key"]): KeptAnswer(
+            row["body_hmac"],
+            row["reason"],
+            row["version"] or 0,
+            Token(int(row["transaction_id"]), row["position"]) if row["position"] else None,
+            row["answer"],
+        )
+        for row in rows
+    }
+
+
+async def open_waits(
+    connection: Connection, streams: Collection[StreamId]
+) -> dict[tuple[StreamId, str], int]:
+    """(stream, wait) -> version of the event that started it."""
+    rows = await connection.fetch(
+        "SELECT stream_id, kind, started_by_version FROM deadlines"
+        " WHERE stream_id = ANY($1::text[])",
+        list(streams),
+    )
+    return {(row["stream_id"], row["kind"]): row["started_by_version"] for row in rows}
+
+
+async def take_claims(
+    connection: Connection, wanted: Sequence[tuple[StreamId, Claim]]
+) -> set[tuple[StreamId, str, bytes]]:
+    """Insert in key order; returns those that their stream did not get."""
+    ordered = sorted(wanted, key=lambda item: (item[1].kind, item[1].digest))
+    arguments = (
+        [claim.kind for _, claim in ordered],
+        [claim.digest for _, claim in ordered],
+    )
+    await connection.execute(
+        """
+        INSERT INTO claims (kind, digest, stream_id, subject)
+        SELECT * FROM unnest($1::text[], $2::bytea[], $3::text[], $4::uuid[])
+            ON CONFLICT DO NOTHING
+        """,
+        *arguments,
+        [stream for stream, _ in ordered],
+        [claim.subject for _, claim in ordered],
+    )
+    rows = await connection.fetch(
+        """
+        SELECT c.kind, c.digest, c.stream_id
+          FROM unnest($1::text[], $2::bytea[]) AS w (kind, digest)
+          JOIN claims AS c ON c.kind = w.kind AND c.digest = w.digest
+        """,
+        *arguments,
+    )
+    owners = {(row["kind"], row["digest"]): row["stream_id"] for row in rows}
+    if len(owners) < len({(claim.kind, claim.digest) for _, claim in ordered}):
+        raise GroupConflict("a claim was released while this group asked for it")
+    return {
+        (stream, claim.kind, claim.digest)
+        for stream, claim in ordered
+        if owners[claim.kind, claim.digest] != stream
+    }
+
+
+async def give_back_claims(
+    connection: Connection, claims: Sequence[tuple[StreamId, Claim | Release]]
+) -> None:
+    """Only the owner's own."""
+    await connection.execute(
+        """
+        DELETE FROM claims AS c
+         USING unnest($1::text[], $2::bytea[], $3::text[]) AS r (kind, digest, stream_id)
+         WHERE c.kind = r.kind AND c.digest = r.digest AND c.stream_id = r.stream_id
+        """,
+        [claim.kind for _, claim in claims],
+        [claim.digest for _, claim in claims],
+        [stream for stream, _ in claims],
+    )
+
+
+async def claim_owner(connection: Connection, kind: str, digest: bytes) -> StreamId | None:
+    """Which stream a claim belongs to: how a predecessor or a holder is found."""
+    owner: str | None = await connection.fetchval(
+        "SELECT stream_id FROM claims WHERE kind = $1 AND digest = $2", kind, digest
+    )
+    return None if owner is None else StreamId(owner)
+
+
+async def lock_capacities(connection: Connection, kinds: Collection[str]) -> dict[str, int]:
+    """What is left of each; a kind nobody filled has nothing.
+
+    Missing rows are inserted first: two groups that fill a new kind must meet at a lock.
+    """
+    await connection.execute(
+        "INSERT INTO capacities (kind, remaining)"
+        " SELECT kind, 0 FROM unnest($1::text[]) AS kind ON CONFLICT DO NOTHING",
+        sorted(kinds),
+    )
+    rows = await connection.fetch(
+        "SELECT kind, remaining FROM capacities WHERE kind = ANY($1::text[])"
+        " ORDER BY kind FOR UPDATE",
+        sorted(kinds),
+    )
+    return {row["kind"]: row["remaining"] for row in rows}
+
+
+@dataclass
+class Write:
+    """Rows of one group, column by column as `unnest` wants them."""
+
+    heads: list[tuple[str, int, int, str]] = field(default_factory=list)
+    events: list[tuple[str, str, int, UUID, str, int, str, str]] = field(default_factory=list)
+    outbox: list[tuple[str, int, UUID, str, str, str, str, bytes]] = field(default_factory=list)
+    tasks: list[tuple[UUID, str, str, str, str, str | None, str | None]] = field(
+        default_factory=list
+    )
+    waits: list[tuple[str, str, int, datetime]] = field(default_factory=list)
+    ended_waits: list[tuple[str, str]] = field(default_factory=list)
+    answers: list[tuple[str, str, bytes, str | None, int, str | None, str, str | None]] = field(
+        default_factory=list
+    )
+    capacities: Mapping[str, int] = field(default_factory=dict)
+
+
+_WRITE = """
+WITH new_events AS (
+    INSERT INTO events (transaction_id, stream_id, version, event_id, type, schema_version,
+                        data, metadata)
+    SELECT t::xid8, s, v, i, y, w, d::jsonb, m::jsonb
+      FROM unnest($1::text[], $2::text[], $3::int[], $4::uuid[], $5::text[], $6::int[],
+                  $7::text[], $8::text[]) AS e (t, s, v, i, y, w, d, m)
+    RETURNING stream_id, position
+), last AS (
+    SELECT stream_id, max(position) AS position FROM new_events GROUP BY stream_id
+), heads AS (
+    INSERT INTO streams (stream_id, version, sequence, last_transaction_id)
+    SELECT s, v, q, t::xid8
+      FROM unnest($9::text[], $10::int[], $11::int[], $12::text[]) AS h (s, v, q, t)
+        ON CONFLICT (stream_id) DO UPDATE
+       SET version = excluded.version, sequence = excluded.sequence,
+           last_transaction_id = excluded.last_transaction_id
+), sent AS (
+    INSERT INTO outbox (transaction_id, shard, id, aggregatetype, aggregateid, type, headers,
+                        payload)
+    SELECT t::xid8, s, i, a, k, y, h::jsonb, p
+      FROM unnest($13::text[], $14::int[], $15::uuid[], $16::text[], $17::text[], $18::text[],
+                  $19::text[], $20::bytea[]) AS o (t, s, i, a, k, y, h, p)
+), started AS (
+    INSERT INTO tasks (task_id, kind, stream_id, input, metadata, step, region)
+    SELECT i, k, s, n::jsonb, m::jsonb, p, r
+      FROM unnest($21::uuid[], $22::text[], $23::text[], $24::text[], $25::text[], $26::text[],
+                  $27::text[]) AS j (i, k, s, n, m, p, r)
+), waiting AS (
+    INSERT INTO deadlines (stream_id, kind, started_by_version, due_at)
+    SELECT * FROM unnest($28::text[], $29::text[], $30::int[], $31::timestamptz[])
+        ON CONFLICT (stream_id, kind) DO UPDATE
+       SET started_by_version = excluded.started_by_version, due_at = excluded.due_at
+), ended AS (
+    DELETE FROM deadlines AS d USING unnest($32::text[], $33::text[]) AS e (s, k)
+     WHERE d.stream_id = e.s AND d.kind = e.k
+), filled AS (
+    INSERT INTO capacities (kind, remaining)
+    SELECT * FROM unnest($34::text[], $35::bigint[])
+        ON CONFLICT (kind) DO UPDATE SET remaining = excluded.remaining
+), kept AS (
+    INSERT INTO idempotency (scope, key, body_hmac, reason, version, transaction_id, position,
+                             answer)
+    SELECT c, k, b, r, v, t::xid8, last.position, a::jsonb
+      FROM unnest($36::text[], $37::text[], $38::bytea[], $39::text[], $40::int[], $41::text[],
+                  $42::text[], $43::text[]) AS n (c, k, b, r, v, t, a, s)
+      LEFT JOIN last ON last.stream_id = n.s
+        ON CONFLICT DO NOTHING
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM kept) AS kept,
+       (SELECT coalesce(json_object_agg(stream_id, position), '{}') FROM last)::text AS positions
+"""
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[]] * width
+
+
+async def write(connection: Connection, rows: Write) -> tuple[int, str]:
+    """Everything a group changes, in one statement.
+
+    Returns how many idempotency answers were kept, and JSON of stream -> last position.
+    """
+    row = await connection.fetchrow(
+        _WRITE,
+        *_columns(rows.events, 8),
+        *_columns(rows.heads, 4),
+        *_columns(rows.outbox, 8),
+        *_columns(rows.tasks, 7),
+        *_columns(rows.waits, 4),
+        *_columns(rows.ended_waits, 2),
+        list(rows.capacities.keys()),
+        list(rows.capacities.values()),
+        *_columns(rows.answers, 8),
+    )
+    if row is None:
+        raise AssertionError("the write statement always returns one row")
+    return row["kept"], row["positions"]
+
+
+async def read_in_order(
+    connection: Connection, codec: EventCodec, after: Token, limit: int
+) -> list[Recorded[Any]]:
+    """Own events after `after`, in (transaction id, position) order, skipping no late commit.
+
+    A transaction id below the snapshot's xmin can get no further rows.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT transaction_id::text, position, stream_id, version, event_id, type,
+               schema_version, data, metadata, recorded_at
+          FROM events
+         WHERE (transaction_id, position) > ($1::text::xid8, $2)
+           AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+         ORDER BY transaction_id, position LIMIT $3
+        """,
+        str(after.transaction_id),
+        after.position,
+        limit,
+    )
+    return [
+        Recorded(
+            fact=codec.decode(row["type"], row["schema_version"], row["data"]),
+            stream=row["stream_id"],
+            version=row["version"],
+            position=row["position"],
+            transaction_id=int(row["transaction_id"]),
+            event_id=row["event_id"],
+            origin=decode_origin(row["metadata"]),
+            recorded_at=row["recorded_at"],
+        )
+        for row in rows
+    ]
