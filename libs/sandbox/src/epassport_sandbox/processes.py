@@ -99,7 +99,8 @@ class Child:
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal on purpose: an end that follows is no failure."""
         self.cpu_seconds()
-        self.expected_to_end = True
+        if number not in (signal.SIGSTOP, signal.SIGCONT):
+            self.expected_to_end = True
         self._process.send_signal(number)
 
     async def stop(
@@ -154,7 +155,7 @@ def _cpu_seconds(process: psutil.Process) -> float:
 
 
 class Supervisor:
-    """Python modules as child processes, stopped together; the last one started ends first."""
+    """Python modules as child processes, stopped together."""
 
     def __init__(self, logs: Path, *, grace: timedelta = timedelta(seconds=10)) -> None:
         self.children: dict[str, Child] = {}
@@ -188,6 +189,8 @@ class Supervisor:
         environment: added to the parent's. A name may be used again once its child has ended.
         Raises ChildFailed, with the tail of the log, when it ends early or takes too long.
         """
+        if name in self.children and self.children[name].running:
+            raise ChildFailed(f"{name} is running already")
         child = await Child.start(
             name,
             [sys.executable, "-m", module, *arguments],
@@ -209,7 +212,7 @@ class Supervisor:
     async def stop(self) -> None:
         """End all: SIGTERM to each, SIGKILL to what is left of it after the grace period."""
         async with asyncio.TaskGroup() as group:
-            for child in reversed(self.children.values()):
+            for child in self.children.values():
                 group.create_task(child.stop(grace=self._grace))
 
     def _note_end(self, child: Child) -> None:
