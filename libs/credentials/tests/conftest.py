@@ -1,0 +1,93 @@
+"""Known keys, a known day and a trust list that holds one key of every purpose."""
+
+import io
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from PIL import Image, ImageDraw
+
+from epassport_credentials.card_qr import IdentityCard, SmallCard
+from epassport_credentials.cwt import StatusReference
+from epassport_credentials.identity import Identity, Sex
+from epassport_credentials.signer import LocalSigner, Purpose
+from epassport_credentials.trust import TrustList, trusted_key
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+LIST_URI = "https://status.epassport.test/1"
+
+
+def signer(number: int) -> LocalSigner:
+    return LocalSigner(ec.derive_private_key(number, ec.SECP256R1()))
+
+
+@pytest.fixture(scope="session")
+def now() -> datetime:
+    return NOON
+
+
+@pytest.fixture(scope="session")
+def signers() -> Mapping[Purpose, LocalSigner]:
+    return {purpose: signer(1000 + place) for place, purpose in enumerate(Purpose)}
+
+
+@pytest.fixture(scope="session")
+def stranger() -> LocalSigner:
+    return signer(99)
+
+
+@pytest.fixture(scope="session")
+def phone() -> LocalSigner:
+    return signer(7)
+
+
+@pytest.fixture(scope="session")
+def trust(signers: Mapping[Purpose, LocalSigner]) -> TrustList:
+    keys = tuple(
+        trusted_key(
+            key,
+            purpose,
+            not_before=NOON - timedelta(days=1),
+            not_after=NOON + timedelta(days=5000),
+        )
+        for purpose, key in signers.items()
+    )
+    return TrustList("epassport test", NOON, NOON + timedelta(days=30), keys)
+
+
+@pytest.fixture(scope="session")
+def status() -> StatusReference:
+    return StatusReference(LIST_URI, 70_001)
+
+
+@pytest.fixture(scope="session")
+def identity() -> Identity:
+    return Identity("Подъёмная Юлия Эдуардовна", date(1990, 5, 17), Sex.FEMALE, "700123456", "RUS")
+
+
+@pytest.fixture(scope="session")
+def small_card(status: StatusReference) -> SmallCard:
+    return SmallCard(bytes(range(16)), True, NOON, NOON + timedelta(days=3652), status)
+
+
+@pytest.fixture(scope="session")
+def identity_card(status: StatusReference, identity: Identity) -> IdentityCard:
+    return IdentityCard(bytes(range(16)), identity, NOON, NOON + timedelta(days=3652), status)
+
+
+@pytest.fixture(scope="session")
+def photo() -> bytes:
+    """A drawn face with enough detail that the encoder has to choose."""
+    image = Image.effect_noise((480, 600), 60).convert("RGB")
+    pen = ImageDraw.Draw(image)
+    pen.ellipse((100, 80, 380, 520), fill=(224, 190, 170))
+    pen.pieslice((90, 40, 390, 320), 180, 360, fill=(70, 50, 40))
+    for left in (165, 265):
+        pen.ellipse((left, 250, left + 50, 280), fill=(250, 250, 250))
+        pen.ellipse((left + 15, 253, left + 35, 277), fill=(40, 60, 40))
+    pen.polygon(((240, 280), (220, 370), (262, 370)), fill=(205, 165, 145))
+    pen.arc((180, 380, 300, 450), 20, 160, fill=(150, 60, 60), width=8)
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=90)
+    return out.getvalue()
