@@ -20,7 +20,11 @@ PINS = ROOT / "requirements" / "all.txt"
 def wanted() -> str:
     """Third-party requirements of every member and of the development group, sorted."""
     lines: set[str] = set()
-    for path in [ROOT / "pyproject.toml", *ROOT.glob("libs/*/pyproject.toml"), *ROOT.glob("services/*/pyproject.toml")]:
+    for path in [
+        ROOT / "pyproject.toml",
+        *ROOT.glob("libs/*/pyproject.toml"),
+        *ROOT.glob("services/*/pyproject.toml"),
+    ]:
         project = tomllib.loads(path.read_text())
         lines.update(project["project"]["dependencies"])
         lines.update(project.get("dependency-groups", {}).get("dev", []))
@@ -49,7 +53,9 @@ def main() -> None:
         shutil.copy(PINS, fresh)
         compile_pins(fresh)
         if fresh.read_text() != PINS.read_text():
-            sys.exit("requirements/all.txt is not what the pyproject files ask for: run `python tools/pins.py`")
+            sys.exit(
+                "requirements/all.txt is not what the pyproject files ask for: run `python tools/pins.py`"
+            )
 
 
 if __name__ == "__main__":

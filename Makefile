@@ -1,0 +1,90 @@
+# One command each; every target sets up what it needs, quickly the second time.
+
+CACHE := $(abspath $(or $(EPASSPORT_CACHE),.cache))
+export EPASSPORT_CACHE := $(CACHE)
+
+BIN := .venv/bin
+PYTHON := $(BIN)/python
+PYTEST := $(PYTHON) -m pytest
+PACKAGES := $(sort $(dir $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)))
+SOURCES := $(wildcard libs/*/src services/*/src) tools
+
+ENGINE := services/biometrics/engine
+ENGINE_SOURCES := $(shell find $(ENGINE)/src -name '*.java' 2>/dev/null)
+KAFKA_POM := libs/sandbox/src/epassport_sandbox/kafka_broker/pom.xml
+
+# Set up for good when these exist and are newer than what they are made from.
+VENV := .venv/installed
+KAFKA_JARS := $(CACHE)/kafka-libs/pom.sha256
+ENGINE_JARS := $(CACHE)/sourceafis-libs/pom.sha256
+ENGINE_CLASSES := $(CACHE)/sourceafis-classes/compiled
+READY := $(VENV) $(KAFKA_JARS) $(ENGINE_CLASSES)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: demo up pilot check lint types walls pins generated unit test clean help
+
+demo: $(READY) ## watch passports go from application to a checked QR code (CITIZENS=25)
+	$(PYTHON) -m epassport_sandbox demo $(if $(CITIZENS),--citizens $(CITIZENS))
+
+up: $(READY) ## the same, then stay up; prints addresses and tokens
+	$(PYTHON) -m epassport_sandbox up $(if $(CITIZENS),--citizens $(CITIZENS))
+
+pilot: $(READY) ## throughput run over real services, checks invariants (CITIZENS=1000)
+	$(PYTHON) -m epassport_sandbox pilot --citizens $(or $(CITIZENS),1000)
+
+test: check $(READY) ## check, then everything that needs real PostgreSQL and Kafka
+	$(PYTEST) -m stack libs services
+	$(PYTEST) tests/integration tests/conformance
+
+check: lint types walls pins generated unit ## before every commit: lint, types, walls, pins, generated files, unit tests
+
+lint: $(VENV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)
+	$(BIN)/mypy $(SOURCES)
+
+walls: $(VENV)
+	$(BIN)/lint-imports --no-logo
+
+pins: $(VENV)
+	$(PYTHON) tools/pins.py --check
+
+generated: $(VENV)
+	$(PYTHON) -m epassport_contracts.generate --check
+
+unit: $(VENV) $(ENGINE_CLASSES)
+	$(PYTEST) -m "not stack" libs services
+
+clean: ## remove everything that make has made, downloads too
+	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(addprefix $(CACHE)/,kafka-libs* sourceafis-libs* sourceafis-classes)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(VENV): requirements/bootstrap.txt requirements/all.txt pyproject.toml $(PACKAGES:%=%pyproject.toml)
+	@tools/need.sh python3
+	test -x $(PYTHON) || python3 -m venv .venv
+	$(PYTHON) -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
+	$(BIN)/uv pip sync --quiet --python $(PYTHON) --require-hashes requirements/all.txt
+	$(BIN)/uv pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation $(PACKAGES:%=-e ./%)
+	@touch $@
+
+$(KAFKA_JARS): $(KAFKA_POM) | $(VENV)
+	@tools/need.sh java mvn
+	$(PYTHON) -m epassport_sandbox.jars
+	@touch $@
+
+$(ENGINE_JARS): $(ENGINE)/pom.xml | $(VENV)
+	@tools/need.sh java mvn
+	$(PYTHON) -m epassport_sandbox.jars $< sourceafis-libs
+	@touch $@
+
+$(ENGINE_CLASSES): $(ENGINE_JARS) $(ENGINE_SOURCES)
+	@tools/need.sh javac
+	rm -rf $(@D)
+	javac --release 17 -d $(@D) -cp '$(<D)/*' $(ENGINE_SOURCES)
+	@touch $@
