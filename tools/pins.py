@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PINS = ROOT / "requirements" / "all.txt"
+UV = [sys.executable, "-m", "uv"]
 
 
 def wanted() -> str:
@@ -36,12 +37,13 @@ def compile_pins(output: Path) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".in") as source:
         source.write(wanted())
         source.flush()
+        options = ["--generate-hashes", "--no-annotate", "--no-header", "--universal"]
+        files = ["--output-file", str(output), source.name]
         subprocess.run(
-            [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes", "--no-annotate",
-             "--no-header", "--universal", "--python-version", "3.11", "--output-file", str(output), source.name],
+            [*UV, "pip", "compile", "--quiet", "--python-version", "3.11", *options, *files],
             check=True,
             cwd=ROOT,
-        )  # fmt: skip
+        )
 
 
 def main() -> None:
@@ -53,9 +55,7 @@ def main() -> None:
         shutil.copy(PINS, fresh)
         compile_pins(fresh)
         if fresh.read_text() != PINS.read_text():
-            sys.exit(
-                "requirements/all.txt is not what the pyproject files ask for: run `python tools/pins.py`"
-            )
+            sys.exit(f"{PINS.name} and the pyproject files differ: run `python tools/pins.py`")
 
 
 if __name__ == "__main__":
