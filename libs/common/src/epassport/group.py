@@ -81,6 +81,7 @@ class _Case:
     takes: list[Take] = field(default_factory=list)
     gives: list[Give] = field(default_factory=list)
     ended_wait: str | None = None
+    decided: bool = False
     outcome: Outcome | None = None
 
     @property
@@ -189,6 +190,7 @@ class Group:
         }
 
     def _decide(self, case: _Case, others: Sequence[Any]) -> None:
+        case.decided = True
         aggregate = self._catalog.aggregate_of(case.stream)
         decision = aggregate.decide(case.envelope.command, case.state, *others)
         if isinstance(decision, Refused):
@@ -271,9 +273,9 @@ class Group:
             for wait in aggregate.waits(sealed):
                 waits[wait.kind] = wait if isinstance(wait, StartWait) else None
                 started_by[wait.kind] = version
-        for kind, wait in waits.items():
-            if isinstance(wait, StartWait):
-                rows.waits.append((case.stream, kind, started_by[kind], wait.due_at))
+        for kind, started in waits.items():
+            if started is not None:
+                rows.waits.append((case.stream, kind, started_by[kind], started.due_at))
             else:
                 rows.ended_waits.append((case.stream, kind))
         if case.facts:
@@ -282,13 +284,11 @@ class Group:
 
     def _conclude(self, rows: store.Write, case: _Case, version: int, transaction_id: str) -> None:
         """Settle the outcome and keep it under the idempotency key; conflicts are not kept."""
-        replayed = isinstance(case.outcome, Accepted) and case.outcome.replayed
-        decided = case.outcome is None or isinstance(case.outcome, Rejected)
+        answered_before = case.outcome is not None and not case.decided
         if case.outcome is None:
             case.outcome = Accepted(case.stream, version, None, case.envelope.answer)
         key = case.envelope.idempotency
-        reused = case.outcome == Rejected(IDEMPOTENCY_KEY_REUSED)
-        if key is None or replayed or reused or not decided:
+        if key is None or answered_before:
             return
         rejected = isinstance(case.outcome, Rejected)
         rows.answers.append(
@@ -419,7 +419,8 @@ async def _settle_claims(connection: Connection, cases: Sequence[_Case]) -> None
 
 async def _settle_capacities(connection: Connection, cases: Sequence[_Case]) -> dict[str, int]:
     """Serve the takes in the order of the commands; returns what is left of each kind."""
-    kinds = {item.kind for case in cases for item in (*case.takes, *case.gives)}
+    kinds = {take.kind for case in cases for take in case.takes}
+    kinds |= {give.kind for case in cases for give in case.gives}
     if not kinds:
         return {}
     left = await store.lock_capacities(connection, kinds)

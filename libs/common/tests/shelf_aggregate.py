@@ -1,0 +1,121 @@
+"""A small aggregate for the runtime's own tests: a shelf that boxes are put on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, get_args
+from uuid import UUID
+
+from epassport import (
+    Aggregate,
+    Claim,
+    DeadlinePassed,
+    EndWait,
+    Give,
+    Personal,
+    Refused,
+    Release,
+    Secret,
+    StartWait,
+    Take,
+    sealed,
+)
+
+
+@dataclass(frozen=True)
+class PutBox:
+    at: datetime
+    label: str | None = None
+    room: int = 0
+    owner: UUID | None = None
+
+
+@dataclass(frozen=True)
+class AddRoom:
+    at: datetime
+    n: int
+
+
+@dataclass(frozen=True)
+class TakeBoxes:
+    at: datetime
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class BoxPut:
+    at: datetime
+    owner: Secret[str] | None = None
+
+
+@dataclass(frozen=True)
+class RoomAdded:
+    at: datetime
+    n: int
+
+
+@dataclass(frozen=True)
+class BoxesTaken:
+    at: datetime
+
+
+@dataclass(frozen=True)
+class ShelfForgotten:
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Shelf:
+    boxes: int = 0
+    owners: tuple[Any, ...] = ()
+
+
+Event = BoxPut | RoomAdded | BoxesTaken | ShelfForgotten
+FULL = "shelf-full"
+LABEL_TAKEN = "shelf-label-taken"
+NO_ROOM = "shelf-no-room"
+LIMIT = 3
+
+
+def decide(command: Any, shelf: Shelf, *others: Shelf) -> Sequence[Any] | Refused:
+    match command:
+        case PutBox(at, label, room, owner):
+            if shelf.boxes + sum(other.boxes for other in others) >= LIMIT:
+                return Refused(FULL)
+            secret = Personal(owner, "document-number", "900123456") if owner else None
+            return [
+                BoxPut(at, secret),
+                *([Claim("label", label.encode(), LABEL_TAKEN)] if label else []),
+                *([Take("room", room, NO_ROOM)] if room else []),
+            ]
+        case AddRoom(at, n):
+            return [RoomAdded(at, n), Give("room", n)]
+        case TakeBoxes(at, label):
+            release = [Release("label", label.encode())] if label else []
+            return [BoxesTaken(at), *release] if shelf.boxes else []
+        case DeadlinePassed(_, _, at):
+            return [ShelfForgotten(at)] if shelf.boxes else []
+    raise AssertionError(command)
+
+
+def evolve(shelf: Shelf, event: Event) -> Shelf:
+    match event:
+        case BoxPut(_, owner):
+            owners = shelf.owners if owner is None else (*shelf.owners, sealed(owner))
+            return Shelf(shelf.boxes + 1, owners)
+        case BoxesTaken():
+            return Shelf()
+        case RoomAdded() | ShelfForgotten():
+            return shelf
+
+
+def waits(event: Event) -> Sequence[StartWait | EndWait]:
+    match event:
+        case BoxPut(at):
+            return [StartWait("forgotten", at + timedelta(hours=1))]
+        case BoxesTaken() | ShelfForgotten():
+            return [EndWait("forgotten")]
+    return []
+
+
+shelf = Aggregate("shelf", Shelf(), decide, evolve, events=get_args(Event), waits=waits)
