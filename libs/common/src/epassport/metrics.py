@@ -1,0 +1,89 @@
+"""Every metric of the runtime. No label and no value is about a person.
+
+Counters and gauges are set where the thing happens; what only the database knows is read by
+`sample`, once per scrape.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from epassport.database import Database
+
+RELAY_SENT = Counter("epassport_relay_sent", "Records confirmed by Kafka.", ("service", "shard"))
+RELAY_FAULTS = Counter(
+    "epassport_relay_faults", "Times a shard stopped and started again.", ("service", "shard")
+)
+RELAY_HOLDS_SHARD = Gauge(
+    "epassport_relay_holds_shard", "1 where this process sends the shard.", ("service", "shard")
+)
+OUTBOX_OLDEST_SECONDS = Gauge(
+    "epassport_outbox_oldest_seconds",
+    "Age of the record that has waited longest, as the shard's relay sees it.",
+    ("service", "shard"),
+)
+
+CONSUMER_RECORDS = Counter(
+    "epassport_consumer_records",
+    "Records by what became of them: applied, passed, duplicate, parked.",
+    ("consumer", "topic", "outcome"),
+)
+CONSUMER_SLICE_SECONDS = Histogram(
+    "epassport_consumer_slice_seconds",
+    "Time of one partition slice from decoding to commit.",
+    ("consumer", "topic"),
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+CONSUMER_POSTPONED = Counter(
+    "epassport_consumer_postponed",
+    "Slices put back, by the fault that will pass or the lost fence.",
+    ("consumer", "topic", "fault"),
+)
+CONSUMER_LAG_RECORDS = Gauge(
+    "epassport_consumer_lag_records",
+    "Records of a partition not yet applied.",
+    ("consumer", "topic", "partition"),
+)
+CONSUMER_LAG_SECONDS = Gauge(
+    "epassport_consumer_lag_seconds",
+    "Age of the last applied record at the moment it was applied.",
+    ("consumer", "topic", "partition"),
+)
+CONSUMER_CIRCUIT_OPEN = Gauge(
+    "epassport_consumer_circuit_open",
+    "1 while a consumer stands still because too much of its topic is bad.",
+    ("consumer", "topic"),
+)
+PARKED_RECORDS = Gauge("epassport_parked_records", "Records parked now.", ("consumer", "topic"))
+STREAMS_HELD_BY_GAP = Gauge(
+    "epassport_streams_held_by_gap",
+    "Streams whose next record has been missing for longer than the alarm's limit.",
+    ("consumer", "topic"),
+)
+
+DEADLINES_OVERDUE = Gauge("epassport_deadlines_overdue", "Waits whose time has passed.")
+TASKS_WAITING = Gauge("epassport_tasks_waiting", "Tasks that are due and not stuck.")
+TASKS_STUCK = Gauge("epassport_tasks_stuck", "Tasks that gave up and wait for an operator.")
+OLDEST_TRANSACTION_SECONDS = Gauge(
+    "epassport_oldest_transaction_seconds",
+    "Age of the oldest writing transaction in the cluster; every reader of events waits for it.",
+)
+
+
+async def sample(database: Database) -> None:
+    """Set the gauges that only the database knows."""
+    async with database.connection() as connection:
+        row = await connection.fetchrow(
+            """
+            SELECT (SELECT count(*) FROM deadlines WHERE due_at < clock_timestamp()) AS overdue,
+                   (SELECT count(*) FROM tasks
+                     WHERE NOT stuck AND due_at < clock_timestamp()) AS waiting,
+                   (SELECT count(*) FROM tasks WHERE stuck) AS stuck,
+                   (SELECT COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - min(xact_start)), 0)
+                      FROM pg_stat_activity WHERE backend_xid IS NOT NULL)::float8 AS oldest
+            """
+        )
+    if row is None:
+        raise LookupError("a SELECT of scalars gave no row")
+    DEADLINES_OVERDUE.set(row["overdue"])
+    TASKS_WAITING.set(row["waiting"])
+    TASKS_STUCK.set(row["stuck"])
+    OLDEST_TRANSACTION_SECONDS.set(row["oldest"])

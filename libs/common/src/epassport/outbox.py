@@ -1,0 +1,104 @@
+"""The outbox: which shard a record waits in, how a relay reads it in order and forgets it.
+
+All records of one key are in one shard, and one relay at a time reads a shard. Compacted
+topics have a shard of their own, because its relay sends in transactions (see `sending.py`).
+"""
+
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from asyncpg import Connection, Record
+
+from epassport_contracts.registry import BY_NAME, Cleanup
+
+SHARDS = 4
+FENCED_SHARD = 4
+ALL_SHARDS = (*range(SHARDS), FENCED_SHARD)
+
+RELAY_LOCK = 7_303_015
+"""First half of the advisory lock's key; the shard is the second."""
+
+_ATTRIBUTE = "ce_"
+
+
+def shard_of(topic: str, key: str) -> int:
+    """A relay in place uses the same function, so the number of shards is for life."""
+    if BY_NAME[topic].cleanup is Cleanup.COMPACTED:
+        return FENCED_SHARD
+    return zlib.crc32(key.encode()) % SHARDS
+
+
+@dataclass(frozen=True)
+class OutboxRow:
+    position: int
+    topic: str
+    key: str
+    headers: Mapping[str, str]
+    payload: bytes
+
+
+async def lock_shard(session: "Connection[Record]", shard: int) -> bool:
+    """Held until the session ends; False while another relay holds it."""
+    got = await session.fetchval("SELECT pg_try_advisory_lock($1, $2)", RELAY_LOCK, shard)
+    return bool(got)
+
+
+async def read_shard(
+    session: "Connection[Record]", shard: int, *, at_most: int
+) -> Sequence[OutboxRow]:
+    """The oldest rows, in the order of their commits.
+
+    No transaction in flight can still write one that belongs before the last of these.
+    """
+    rows = await session.fetch(
+        """
+        SELECT position, aggregatetype, aggregateid, headers, payload
+          FROM outbox
+         WHERE shard = $1 AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+         ORDER BY transaction_id, position
+         LIMIT $2
+        """,
+        shard,
+        at_most,
+    )
+    return [
+        OutboxRow(
+            row["position"],
+            row["aggregatetype"],
+            row["aggregateid"],
+            json.loads(row["headers"]),
+            row["payload"],
+        )
+        for row in rows
+    ]
+
+
+async def forget(session: "Connection[Record]", positions: Sequence[int]) -> None:
+    await session.execute("DELETE FROM outbox WHERE position = ANY($1::bigint[])", positions)
+
+
+async def oldest_seconds(session: "Connection[Record]", shard: int) -> float:
+    """Age of the row that has waited longest, also while an open transaction hides it."""
+    age = await session.fetchval(
+        """
+        SELECT EXTRACT(EPOCH FROM clock_timestamp() - created_at)::float8
+          FROM outbox WHERE shard = $1 ORDER BY transaction_id, position LIMIT 1
+        """,
+        shard,
+    )
+    return max(0.0, age or 0.0)
+
+
+def structured(row: OutboxRow) -> bytes:
+    """A row as one CloudEvents JSON document (JSON format 1.0, section 3): what is signed."""
+    document: dict[str, Any] = {
+        name.removeprefix(_ATTRIBUTE): text
+        for name, text in row.headers.items()
+        if name.startswith(_ATTRIBUTE)
+    }
+    document["datacontenttype"] = row.headers["content-type"]
+    document["data"] = json.loads(row.payload)
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
