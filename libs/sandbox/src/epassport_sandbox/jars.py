@@ -36,13 +36,14 @@ def fetch_jars(pom: Path, name: str) -> Path:
     Raises StackUnavailable, one line, when Maven is missing or cannot fetch them.
     """
     cache = cache_folder()
-    cache.mkdir(parents=True, exist_ok=True)
     folder = cache / name
     wanted = hashlib.sha256(pom.read_bytes()).hexdigest()
+    if _holds(folder, wanted):
+        return folder  # also from a cache that is not ours to write
+    cache.mkdir(parents=True, exist_ok=True)
     with (cache / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two stacks may start at once on a fresh machine
-        stamp = folder / STAMP
-        if not stamp.exists() or stamp.read_text() != wanted:
+        if not _holds(folder, wanted):
             fresh = cache / f"{name}.new"
             for old in (fresh, folder):
                 shutil.rmtree(old, ignore_errors=True)
@@ -50,6 +51,11 @@ def fetch_jars(pom: Path, name: str) -> Path:
             (fresh / STAMP).write_text(wanted)
             fresh.rename(folder)
     return folder
+
+
+def _holds(folder: Path, wanted: str) -> bool:
+    stamp = folder / STAMP
+    return stamp.exists() and stamp.read_text() == wanted
 
 
 def _copy_dependencies(pom: Path, folder: Path) -> None:

