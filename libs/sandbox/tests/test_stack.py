@@ -148,3 +148,15 @@ async def test_one_address_alone_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(StackUnavailable, match="give both"):
         async with open_stack():
             pass
+
+
+async def test_given_addresses_are_used_and_told(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(POSTGRES_VARIABLE, stack.postgres.superuser_dsn)
+    monkeypatch.setenv(KAFKA_VARIABLE, stack.kafka.bootstrap)
+    told: list[str] = []
+    async with open_stack(announce=told.append) as given:
+        assert (given.postgres, given.kafka) == (stack.postgres, stack.kafka)
+    version = await stack.postgres.version()
+    assert told == [f"stack: PostgreSQL {version} and Kafka as given ({stack.kafka.bootstrap})"]
