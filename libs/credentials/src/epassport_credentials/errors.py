@@ -59,7 +59,7 @@ class Reason(StrEnum):
     CHIP_NOT_AUTHENTIC = "chip-not-authentic"
 
 
-class InvalidCredential(Exception):  # noqa: N818 - the field's word, not an *Error
+class InvalidCredential(Exception):
     """A document that must not be relied on. Neither reason nor detail holds personal data."""
 
     def __init__(self, reason: Reason, detail: str) -> None:

@@ -1,0 +1,107 @@
+"""DG2: the face as an ISO/IEC 19794-5:2005 record in its biometric template (Doc 9303-10 §4.7.2).
+
+One frontal image, JPEG emitted, JPEG and JPEG 2000 accepted; no feature points.
+"""
+
+import io
+import struct
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from epassport_credentials.errors import InvalidCredential, Reason
+from epassport_credentials.lds import DATA_GROUP_TAGS
+from epassport_credentials.tlv import encode_tlv, read_all, read_tlv
+
+MAX_IMAGE_BYTES = 60_000
+
+_GROUP, _COUNT, _TEMPLATE, _HEADER, _DATA = 0x7F61, 0x02, 0x7F60, 0xA1, 0x5F2E
+_FORMAT_OWNER, _FORMAT_TYPE = 0x87, 0x88
+_OWNER_JTC1_SC37 = b"\x01\x01"
+_FACE_19794_5 = b"\x00\x08"
+
+# Header version, type "facial features", subtype none, format owner and type.
+_BIOMETRIC_HEADER = (
+    encode_tlv(0x80, b"\x01\x01")
+    + encode_tlv(0x81, b"\x02")
+    + encode_tlv(0x82, b"\x00")
+    + encode_tlv(_FORMAT_OWNER, _OWNER_JTC1_SC37)
+    + encode_tlv(_FORMAT_TYPE, _FACE_19794_5)
+)
+
+_RECORD_HEADER = struct.Struct(">4s4sIH")  # "FAC", version, whole length, number of faces
+_FACE_HEADER = struct.Struct(">IHBBB3s2s3s3s")  # block length, feature points, unspecified rest
+_IMAGE_HEADER = struct.Struct(">BBHHBBHH")  # type, data type, width, height, colours, source, …
+_FEATURE_POINT_BYTES = 8
+
+_IDENTIFIER, _VERSION = b"FAC\0", b"010\0"
+_FULL_FRONTAL, _RGB24, _STATIC_CAMERA = 1, 1, 2
+_JPEG, _JPEG2000 = 0, 1
+_IMAGE_STARTS = {_JPEG: (b"\xff\xd8\xff",), _JPEG2000: (b"\0\0\0\x0cjP", b"\xff\x4f\xff\x51")}
+
+
+@dataclass(frozen=True)
+class FaceImage:
+    width: int
+    height: int
+    image: bytes = field(repr=False)
+
+
+def build_dg2(image: bytes) -> bytes:
+    """image: a JPEG of at most 60,000 bytes. Raises InvalidCredential: TOO_LONG, MALFORMED."""
+    width, height = _jpeg_size(image)
+    block = _FACE_HEADER.size + _IMAGE_HEADER.size + len(image)
+    record = (
+        _RECORD_HEADER.pack(_IDENTIFIER, _VERSION, _RECORD_HEADER.size + block, 1)
+        + _FACE_HEADER.pack(block, 0, 0, 0, 0, bytes(3), bytes(2), bytes(3), bytes(3))
+        + _IMAGE_HEADER.pack(_FULL_FRONTAL, _JPEG, width, height, _RGB24, _STATIC_CAMERA, 0, 0)
+        + image
+    )
+    template = encode_tlv(_HEADER, _BIOMETRIC_HEADER) + encode_tlv(_DATA, record)
+    group = encode_tlv(_COUNT, b"\x01") + encode_tlv(_TEMPLATE, template)
+    return encode_tlv(DATA_GROUP_TAGS[2], encode_tlv(_GROUP, group))
+
+
+def parse_dg2(data: bytes) -> FaceImage:
+    """The first face. Raises InvalidCredential: MALFORMED, UNKNOWN_FORMAT."""
+    group = read_all(read_tlv(read_tlv(data, DATA_GROUP_TAGS[2]), _GROUP))
+    match group:
+        case [(0x02, count), (0x7F60, first), *others] if count == bytes((len(others) + 1,)):
+            template = dict(read_all(first))
+        case _:
+            raise InvalidCredential(Reason.MALFORMED, "DG2 is no group of biometric templates")
+    if _HEADER not in template or _DATA not in template:
+        raise InvalidCredential(Reason.MALFORMED, "a template without header or data")
+    header = dict(read_all(template[_HEADER]))
+    owner_and_type = (header.get(_FORMAT_OWNER), header.get(_FORMAT_TYPE))
+    if owner_and_type != (_OWNER_JTC1_SC37, _FACE_19794_5):
+        raise InvalidCredential(Reason.UNKNOWN_FORMAT, "a face of another format than 19794-5")
+    return _read_record(template[_DATA])
+
+
+def _read_record(record: bytes) -> FaceImage:
+    try:
+        identifier, version, length, faces = _RECORD_HEADER.unpack_from(record)
+        block, points, *_ = _FACE_HEADER.unpack_from(record, _RECORD_HEADER.size)
+        start = _RECORD_HEADER.size + _FACE_HEADER.size + points * _FEATURE_POINT_BYTES
+        _, data_type, width, height, *_ = _IMAGE_HEADER.unpack_from(record, start)
+    except struct.error as error:
+        raise InvalidCredential(Reason.MALFORMED, "a face record is cut") from error
+    end = _RECORD_HEADER.size + block
+    if (identifier, version) != (_IDENTIFIER, _VERSION) or faces < 1:
+        raise InvalidCredential(Reason.UNKNOWN_FORMAT, "not a face record of version 010")
+    if length != len(record) or end > length or (faces == 1 and end != length):
+        raise InvalidCredential(Reason.MALFORMED, "a face record of another length")
+    image = record[start + _IMAGE_HEADER.size : end]
+    if not image.startswith(_IMAGE_STARTS.get(data_type, ())):
+        raise InvalidCredential(Reason.MALFORMED, "neither JPEG nor JPEG 2000")
+    return FaceImage(width, height, image)
+
+
+def _jpeg_size(image: bytes) -> tuple[int, int]:
+    if len(image) > MAX_IMAGE_BYTES:
+        raise InvalidCredential(Reason.TOO_LONG, f"an image of more than {MAX_IMAGE_BYTES} bytes")
+    try:
+        return Image.open(io.BytesIO(image), formats=("JPEG",)).size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InvalidCredential(Reason.MALFORMED, "not a JPEG") from error

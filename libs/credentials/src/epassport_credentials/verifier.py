@@ -1,0 +1,170 @@
+"""The offline verifier: a scanned text in, one of three outcomes out.
+
+good     the signatures hold, the period is right, the status is known and fresh
+refused  with a reason that no later information can mend, or one the issuer may lift
+unknown  since a moment: the pack is too old, has ended, or lacks this status list
+
+What bounds the delay of a revocation: for a card the age of the pack, for a phone the
+end of its attestation, at most 24 hours, both given in `Verdict.as_of`. Replay of a
+phone's code is not seen here: keep `presentation` keys until they expire, and ask a
+challenge where a relay matters.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from epassport_credentials.base45 import decode_base45
+from epassport_credentials.card_qr import (
+    MAX_IDENTITY_CHARACTERS,
+    IdentityCard,
+    SmallCard,
+    open_compressed_card,
+)
+from epassport_credentials.cwt import StatusReference
+from epassport_credentials.errors import InvalidCredential, Reason
+from epassport_credentials.identity import AgeOver18, Identity, shown_identity
+from epassport_credentials.mobile_qr import MobilePresentation, open_mobile_message
+from epassport_credentials.offline_pack import OfflinePack
+from epassport_credentials.status_list import Status
+
+DEFAULT_FRESHNESS = timedelta(hours=24)
+
+_ZLIB_FIRST_BYTE = b"\x78"  # a card's code is compressed, a phone's is CBOR
+
+
+class Outcome(StrEnum):
+    GOOD = "good"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """reason: none only when good; since: only when unknown.
+
+    as_of: the moment whose knowledge decided: of the status for a card, of the attestation
+        for a phone
+    shown: what the code states, by name; empty unless good
+    document_ref: of a card whose signature holds
+    presentation: of a phone whose signatures hold
+    """
+
+    outcome: Outcome
+    reason: Reason | None = None
+    since: datetime | None = None
+    as_of: datetime | None = None
+    shown: Mapping[str, str | bool] = field(default_factory=dict, repr=False)
+    portrait: bytes | None = field(default=None, repr=False)
+    document_ref: bytes | None = None
+    presentation: MobilePresentation | None = None
+
+
+def verify_offline(
+    text: str,
+    pack: OfflinePack,
+    *,
+    now: datetime,
+    freshness: timedelta = DEFAULT_FRESHNESS,
+    audience: str | None = None,
+    nonce: bytes | None = None,
+) -> Verdict:
+    """The verdict on any of our codes: small card QR, identity card QR, mobile QR.
+
+    text: as scanned
+    freshness: how old the knowledge of a card's status may be
+    audience, nonce: of this verifier's challenge to a phone, if it showed one
+    """
+    try:
+        data = decode_base45(text, at_most=MAX_IDENTITY_CHARACTERS)
+        if data.startswith(_ZLIB_FIRST_BYTE):
+            card = open_compressed_card(data, pack.trust, now=now)
+            return _card_verdict(card, pack, now=now, freshness=freshness)
+        presentation = open_mobile_message(
+            data, pack.trust, now=now, audience=audience, nonce=nonce
+        )
+        return _mobile_verdict(presentation, pack, now=now)
+    except InvalidCredential as refusal:
+        return Verdict(Outcome.REFUSED, refusal.reason)
+
+
+def _card_verdict(
+    card: SmallCard | IdentityCard, pack: OfflinePack, *, now: datetime, freshness: timedelta
+) -> Verdict:
+    standing = _standing(card.status, pack, now=now, freshness=freshness)
+    good = standing.outcome is Outcome.GOOD
+    return Verdict(
+        outcome=standing.outcome,
+        reason=standing.reason,
+        since=standing.since,
+        as_of=standing.as_of,
+        shown=_shown(card) if good else {},
+        portrait=card.portrait if good and isinstance(card, IdentityCard) else None,
+        document_ref=card.document_ref,
+    )
+
+
+def _mobile_verdict(
+    presentation: MobilePresentation, pack: OfflinePack, *, now: datetime
+) -> Verdict:
+    attestation = presentation.attestation
+    unusable = _unusable(pack, now)
+    return Verdict(
+        outcome=Outcome.UNKNOWN if unusable else Outcome.GOOD,
+        reason=unusable,
+        since=pack.created_at if unusable else None,
+        as_of=attestation.issued_at,
+        shown={} if unusable else _shown(attestation.claims),
+        presentation=presentation,
+    )
+
+
+def _standing(
+    reference: StatusReference, pack: OfflinePack, *, now: datetime, freshness: timedelta
+) -> Verdict:
+    """What the pack knows of one document. Raises InvalidCredential: INDEX_OUT_OF_RANGE,
+    UNKNOWN_STATUS."""
+    status_list = pack.status_lists.get(reference.uri)
+    if status_list is None:
+        return _unknown(Reason.STATUS_NOT_IN_PACK, pack.created_at)
+    as_of = min(status_list.issued_at, pack.created_at)
+    status = status_list.statuses.status_at(reference.index)
+    if status is Status.INVALID:  # revocation is final, so an old pack knows it as well
+        return Verdict(Outcome.REFUSED, Reason.REVOKED, as_of=as_of)
+    unusable = _unusable(pack, now)
+    if unusable is None and now - as_of > freshness:
+        unusable = Reason.PACK_TOO_OLD
+    if unusable is not None:
+        return _unknown(unusable, as_of)
+    match status:
+        case Status.SUSPENDED:
+            return Verdict(Outcome.REFUSED, Reason.SUSPENDED, as_of=as_of)
+        case Status.NOT_IN_FORCE:
+            return Verdict(Outcome.REFUSED, Reason.NOT_IN_FORCE, as_of=as_of)
+        case Status.VALID:
+            return Verdict(Outcome.GOOD, as_of=as_of)
+
+
+def _unusable(pack: OfflinePack, now: datetime) -> Reason | None:
+    if now < pack.created_at:  # the clock was set back: nothing can be said about age
+        return Reason.NOT_YET_VALID
+    return Reason.PACK_EXPIRED if now >= pack.valid_until else None
+
+
+def _unknown(reason: Reason, since: datetime) -> Verdict:
+    return Verdict(Outcome.UNKNOWN, reason, since=since, as_of=since)
+
+
+def _shown(
+    claims: SmallCard | IdentityCard | AgeOver18 | Identity,
+) -> Mapping[str, str | bool]:
+    match claims:
+        case SmallCard():
+            return {"over_18": claims.over_18}
+        case AgeOver18():
+            return {"over_18": True}
+        case IdentityCard():
+            return shown_identity(claims.identity)
+        case Identity():
+            return shown_identity(claims)
