@@ -10,7 +10,7 @@ from epassport.database import Connection
 from epassport.decider import Aggregate, StreamId, kind_of
 from epassport.events import EventCodec, Recorded
 from epassport_contracts import ContractEvent, ServiceName
-from epassport_contracts.registry import BY_NAME, Topic, home_topic
+from epassport_contracts.registry import Topic, home_topic
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -68,6 +68,12 @@ class Catalog:
         self._publishers = dict(_publishers(self.publication_modules))
         self._home: dict[type[ContractEvent], Topic] = {}
 
+    def add_publisher(
+        self, event_type: type, publisher: Callable[[Recorded[Any]], ContractEvent]
+    ) -> None:
+        """For events of the runtime itself, whose publication names the service."""
+        self._publishers[event_type] = publisher
+
     def aggregate_of(self, stream: StreamId) -> Aggregate:
         return self._by_kind[kind_of(stream)]
 
@@ -105,7 +111,3 @@ def _publishers(
                     raise ValueError(f"{event_type.__name__} is published twice")
                 seen.add(event_type)
                 yield event_type, function
-
-
-def is_sequenced(topic: str) -> bool:
-    return BY_NAME[topic].sequenced

@@ -55,7 +55,8 @@ ATTEMPTS = 10
 
 
 class SealingKeys(Protocol):
-    messages: Sequence[SubjectKey]
+    @property
+    def messages(self) -> Sequence[SubjectKey]: ...
 
     def seal(self, subject: UUID, field: str, value: Any) -> Sealed[Any]: ...
 

@@ -8,15 +8,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-import asyncpg
 import structlog
 
 from epassport import store
 from epassport.commands import Envelope, Rejected, Token
 from epassport.database import Connection, Database
 from epassport.decider import StreamId
-from epassport.errors import GroupConflict, NotVisibleYet
+from epassport.errors import NotVisibleYet
 from epassport.events import EventCodec, Origin, Recorded
+from epassport.faults import is_transient
 from epassport.group import Group
 from epassport.reactions import Keep, Reaction, Send, record_refusal
 from epassport.readmodel import ReadModel, fill
@@ -82,7 +82,9 @@ class StoreReader:
             try:
                 moved = await self.step()
                 pause = 0.05
-            except (GroupConflict, OSError, TimeoutError, asyncpg.PostgresError) as fault:
+            except Exception as fault:
+                if not is_transient(fault):
+                    raise
                 log.warning("reader-waits", reader=self._reader, fault=type(fault).__name__)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5)

@@ -15,15 +15,15 @@ from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
-import asyncpg
 import structlog
 
 from epassport.catalog import Starter, TaskStart
 from epassport.commands import Accepted, Envelope, Idempotency, Outcome, Rejected
 from epassport.database import Database
 from epassport.decider import StreamId
-from epassport.errors import KeyPending, Transient
+from epassport.errors import KeyPending
 from epassport.events import Origin, decode_origin
+from epassport.faults import is_transient
 from epassport.group import Group
 from epassport.reactions import Send, record_refusal
 from epassport.signals import Signals
@@ -106,7 +106,9 @@ class Workers:
                     await self._signals.wait("tasks", 0.05)
                     continue
                 await self._do(job, work)
-            except (OSError, TimeoutError, asyncpg.PostgresError) as fault:
+            except Exception as fault:
+                if not is_transient(fault):
+                    raise
                 log.warning("worker-waits", kind=kind, fault=type(fault).__name__)
                 await asyncio.sleep(0.5)
 

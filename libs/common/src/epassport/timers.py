@@ -7,7 +7,6 @@ the wait has ended meanwhile, so two timers may see the same row; one has an eff
 import asyncio
 from uuid import uuid4
 
-import asyncpg
 import structlog
 
 from epassport.actor import service_actor
@@ -16,6 +15,7 @@ from epassport.commands import Envelope
 from epassport.database import Database
 from epassport.decider import DeadlinePassed, StreamId
 from epassport.events import Origin
+from epassport.faults import is_transient
 from epassport.group import Group
 from epassport_contracts import ServiceName
 
@@ -39,7 +39,9 @@ class Timer:
         while True:
             try:
                 handled = await self.step()
-            except (OSError, TimeoutError, asyncpg.PostgresError) as fault:
+            except Exception as fault:
+                if not is_transient(fault):
+                    raise
                 log.warning("timer-waits", fault=type(fault).__name__)
                 handled = 0
             if handled < LIMIT:

@@ -1,0 +1,113 @@
+"""Entrypoints of every service: `python -m <package> <command>`."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from epassport.database import migrate
+from epassport.entrypoints import (
+    Command,
+    Factory,
+    parse_arguments,
+    refusing_unsafe,
+    run_once,
+    run_processes,
+)
+from epassport.errors import Unsafe
+from epassport.rebuild import rebuild
+from epassport.service import Running, Service, running
+from epassport.telemetry import configure
+
+log = structlog.get_logger(__name__)
+
+
+def main(package: str, build: Callable[[], Service], arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit code; see `entrypoints`."""
+    read = parse_arguments(package, sys.argv[1:] if arguments is None else arguments)
+
+    def start() -> int:
+        service = build()
+        configure(service.name, read.command, level=service.settings.log_level)
+        return _run(service, read.command, read.model)
+
+    return refusing_unsafe(start)
+
+
+def _run(service: Service, command: Command, model: str | None) -> int:
+    match command:
+        case Command.MIGRATE:
+            return run_once("migrate", lambda: _migrate(service))
+        case Command.REBUILD:
+            return run_once("rebuild", lambda: _rebuild(service, model or ""))
+        case Command.CHECK:
+            return run_once("check", lambda: _check(service))
+        case Command.ALL:
+            return run_processes(_all(service))
+        case Command.CEREMONY:
+            raise Unsafe("the ceremony is held for all services: python -m epassport.ceremony")
+        case _:
+            return run_processes({command.value: lambda: _one(service, command)})
+
+
+async def _migrate(service: Service) -> None:
+    applied = await migrate(service.settings.postgres_dsn(), service.package)
+    log.info("migrated", applied=applied)
+
+
+async def _rebuild(service: Service, name: str) -> None:
+    model = next((model for model in service.read_models if model.name == name), None)
+    if model is None:
+        known = ", ".join(model.name for model in service.read_models)
+        raise Unsafe(f"no read model {name}; there are {known}")
+    async with running(service) as opened:
+        read = await rebuild(model, opened.essentials.database, opened.catalog.codec)
+    log.info("rebuilt", model=model.reader, events=read)
+
+
+async def _check(service: Service) -> None:
+    async with running(service):
+        log.info("checked", service=service.name)
+
+
+def _part(opened: Running, command: Command) -> Factory:
+    return {
+        Command.SERVE: opened.serve,
+        Command.CONSUME: opened.consume,
+        Command.PROJECT: opened.project,
+        Command.RELAY: opened.relay,
+        Command.WORK: opened.work,
+        Command.TIMERS: opened.timers,
+    }[command]
+
+
+async def _one(service: Service, command: Command) -> None:
+    async with running(service) as opened:
+        await _part(opened, command)()
+
+
+def _all(service: Service) -> dict[str, Factory]:
+    """Everything in one event loop, but `work` in a process of its own: heartbeats share
+    the loop, and work may be heavy."""
+    shared = (Command.SERVE, Command.CONSUME, Command.PROJECT, Command.RELAY, Command.TIMERS)
+
+    async def in_one_loop() -> None:
+        async with running(service) as opened, asyncio.TaskGroup() as parent:
+            for command in shared:
+                parent.create_task(_part(opened, command)(), name=command.value)
+
+    return {"service": in_one_loop, "work": lambda: _work_process(service)}
+
+
+async def _work_process(service: Service) -> None:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", service.package, Command.WORK.value
+    )
+    try:
+        code = await child.wait()
+        raise ChildProcessError(f"work ended with {code}")
+    finally:
+        if child.returncode is None:
+            child.terminate()
+            await child.wait()

@@ -1,0 +1,290 @@
+"""One service put together: what it declares, and the runtime around it.
+
+`Service` is what a service's composition root returns; `Running` is that service with its
+database, keys and group, from which each process takes the parts it runs.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import httpx
+
+from epassport import keyring_stream
+from epassport.catalog import Catalog
+from epassport.clock import Clock
+from epassport.commands import CommandBus, Envelope, Outcome, Token
+from epassport.consumer import ConsumerRunner
+from epassport.database import Connection, Database, check_schema
+from epassport.decider import Aggregate
+from epassport.digests import SearchKey
+from epassport.errors import Unsafe
+from epassport.group import Group
+from epassport.http import Backing, Routes
+from epassport.kafka import KafkaClients, KafkaSettings
+from epassport.jws import sign_compact
+from epassport.keyring import SubjectKeyring
+from epassport.keystore import KeyStore
+from epassport.oidc import PublicKeys, TokenVerifier
+from epassport.pauses import PausesHandler
+from epassport.projector import ForeignProjection, OwnReactions, projector, wait_for
+from epassport.reactions import ReactionHandler, Send, reactions_of
+from epassport.readmodel import ReadModel
+from epassport.records import Incoming
+from epassport.relay import Relay
+from epassport.settings import Settings
+from epassport.shell import build_app, serve
+from epassport.signals import Signals
+from epassport.signing import SigningPurpose
+from epassport.tasks import Task, Work, Workers, starters_of
+from epassport.timers import Timer
+from epassport.trustfile import TrustFile, read_public_key
+from epassport_contracts import ServiceName
+from epassport_contracts.events.enrollment import ErasureOrdered
+from epassport_contracts.registry import SUBJECT_KEYS
+
+
+@dataclass(frozen=True)
+class Essentials:
+    """What a service's own context (`App`) is made from."""
+
+    settings: Settings
+    database: Database
+    keystore: KeyStore
+    keyring: SubjectKeyring
+    trust: TrustFile
+    search: SearchKey
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class Service:
+    """What one service declares.
+
+    app: makes the service's own context, handed to routes and tasks; it is an async context
+    manager, so that what it opens is closed. signs: the signing keys its processes open.
+    works: each kind of task with the function that makes its work from the context.
+    """
+
+    name: ServiceName
+    package: str
+    settings: Settings
+    aggregates: Sequence[Aggregate]
+    publications: Sequence[ModuleType]
+    reactions: Sequence[ModuleType]
+    read_models: Sequence[ReadModel]
+    routes: Sequence[Routes]
+    app: Callable[[Essentials], Any]
+    works: Sequence[tuple[Task, Callable[[Any], Work]]] = ()
+    signs: frozenset[SigningPurpose] = frozenset()
+
+
+class KeysHandler:
+    """Receives data keys that their owners send (a `SliceHandler`)."""
+
+    name = "keys"
+    one_per_stream = False
+    topics = (SUBJECT_KEYS,)
+    types = frozenset({"SubjectKey"})
+
+    def __init__(self, keyring: SubjectKeyring) -> None:
+        self._keyring = keyring
+
+    def streams_of(self, _record: Incoming) -> frozenset[str]:
+        return frozenset()
+
+    async def apply(self, connection: Connection, records: Sequence[Incoming]) -> None:
+        await self._keyring.receive(connection, records)
+
+
+@dataclass
+class Running:
+    """A service with everything opened."""
+
+    service: Service
+    essentials: Essentials
+    app: Any
+    catalog: Catalog
+    group: Group
+    signals: Signals
+    kafka: KafkaClients
+    tokens: TokenVerifier
+    bus: CommandBus = field(init=False)
+    consumer: ConsumerRunner | None = None
+
+    def __post_init__(self) -> None:
+        self.bus = CommandBus(self.group.execute)
+        self._reactions = reactions_of(self.service.reactions)
+        self._reactions.setdefault(ErasureOrdered, []).append(_destroy_keys)
+
+    async def serve(self) -> None:
+        """HTTP: commands, queries, health, metrics."""
+        settings = self.service.settings
+        app = build_app(
+            f"epassport {self.service.name}",
+            self.service.routes,
+            self._backing(),
+            checks={"database": self._database_answers, "consumer": self._consumer_polls},
+        )
+        async with asyncio.TaskGroup() as parent:
+            forming_groups = parent.create_task(self.bus.run())
+            try:
+                await serve(app, settings.http_host, settings.http_port)
+            finally:
+                forming_groups.cancel()
+
+    async def consume(self) -> None:
+        """Everything this service hears on Kafka."""
+        handlers: list[Any] = [KeysHandler(self.essentials.keyring), PausesHandler()]
+        reactions = ReactionHandler(self.service.name, self._reactions, self.group)
+        handlers += [reactions] if reactions.topics else []
+        foreign = (ForeignProjection(model) for model in self.service.read_models)
+        handlers += [projection for projection in foreign if projection.topics]
+        self.consumer = ConsumerRunner(
+            self.essentials.database, self.service.name, handlers, self.kafka, self.signals
+        )
+        await self.consumer.run()
+
+    async def project(self) -> None:
+        """Read models from the own store, and reactions to own events."""
+        database, codec = self.essentials.database, self.catalog.codec
+        own = OwnReactions(database, codec, self.signals, self._reactions, self.group)
+        async with asyncio.TaskGroup() as parent:
+            parent.create_task(own.run())
+            for model in self.service.read_models:
+                parent.create_task(projector(model, database, codec, self.signals).run())
+
+    async def relay(self) -> None:
+        settings = self.service.settings
+        sign = None
+        if SigningPurpose.PUBLIC_EVENT in self.service.signs:
+            signer = self.essentials.keystore.signer(SigningPurpose.PUBLIC_EVENT)
+
+            def sign(event: bytes) -> bytes:
+                return sign_compact({"typ": "cloudevent+jwt"}, event, signer).encode()
+
+        await Relay(
+            settings.postgres_dsn(), self.service.name, self.kafka.settings, self.signals, sign
+        ).run()
+
+    async def work(self) -> None:
+        works = {task.kind: (task, make(self.app)) for task, make in self.service.works}
+        await Workers(self.essentials.database, self.group, self.signals, works).run()
+
+    async def timers(self) -> None:
+        await Timer(
+            self.service.name, self.essentials.database, self.group, self.essentials.clock
+        ).run()
+
+    def _backing(self) -> Backing[Any]:
+        essentials = self.essentials
+        return Backing(
+            tokens=self.tokens,
+            clock=essentials.clock,
+            execute=self._execute,
+            visible=self._visible,
+            answers_key=essentials.keystore.answers,
+            database=essentials.database,
+            keyring=essentials.keyring,
+            app=self.app,
+        )
+
+    async def _execute(self, envelope: Envelope) -> Outcome:
+        return await self.bus.execute(envelope)
+
+    async def _visible(self, readers: tuple[str, ...], token: Token) -> None:
+        models = {model.name: model.reader for model in self.service.read_models}
+        for name in readers:
+            await wait_for(self.essentials.database, models[name], token, within=10)
+
+    async def _database_answers(self) -> None:
+        async with self.essentials.database.connection() as connection:
+            await connection.fetchval("SELECT 1")
+
+    async def _consumer_polls(self) -> None:
+        """Only where this process consumes at all."""
+        if self.consumer is not None:
+            self.consumer.check_ready()
+
+
+def _destroy_keys(event: ErasureOrdered) -> list[Send]:
+    """Every service destroys what it holds of a person itself, and reports it."""
+    stream, command = keyring_stream.destroy_on_order(event)
+    return [Send(stream, command)]
+
+
+def catalog_of(service: Service, keyring: SubjectKeyring) -> Catalog:
+    """The service's own parts and the runtime's keyring stream."""
+    catalog = Catalog(
+        service.name,
+        [*service.aggregates, keyring_stream.KEYRING],
+        service.publications,
+        starters_of([task for task, _ in service.works]),
+    )
+
+    async def destroy(connection: Connection, fact: keyring_stream.KeysDestroyed, at: Any) -> None:
+        await keyring.destroy(connection, fact.holder_id, at)
+
+    catalog.effects[keyring_stream.KeysDestroyed] = destroy
+    catalog.add_publisher(
+        keyring_stream.KeysDestroyed,
+        lambda event: keyring_stream.report(event.fact, service.name),
+    )
+    return catalog
+
+
+@asynccontextmanager
+async def running(service: Service, *, connections: int | None = None) -> AsyncIterator[Running]:
+    """Open everything; close it again. Raises Unsafe and SchemaMismatch."""
+    settings = service.settings
+    sandbox = settings.profile == "sandbox"
+    keystore = KeyStore.open(
+        settings.key_store, settings.key_store_passphrase_file, service.signs, sandbox=sandbox
+    )
+    if keystore.service != service.name:
+        raise Unsafe(f"the key store belongs to {keystore.service}, not to {service.name}")
+    root = read_public_key(settings.trust_root_file)
+    trust = TrustFile.open(settings.trust_file, root, sandbox=sandbox)
+    clock = Clock(settings.clock_file)
+    keyring = SubjectKeyring(service.name, keystore, trust, clock.now)
+    async with AsyncExitStack() as closing:
+        database = await Database.connect(
+            settings.postgres_dsn(), connections=connections or settings.postgres_connections
+        )
+        closing.push_async_callback(database.close)
+        await check_schema(database, service.package)
+        client = await closing.enter_async_context(httpx.AsyncClient(timeout=5))
+        essentials = Essentials(
+            settings, database, keystore, keyring, trust, SearchKey(keystore.search), clock
+        )
+        app = await closing.enter_async_context(service.app(essentials))
+        catalog = catalog_of(service, keyring)
+        signals = Signals()
+        yield Running(
+            service=service,
+            essentials=essentials,
+            app=app,
+            catalog=catalog,
+            group=Group(catalog, database, keyring, clock, signals),
+            signals=signals,
+            kafka=KafkaClients(_kafka_settings(settings), client_id=f"epassport-{service.name}"),
+            tokens=TokenVerifier(
+                settings.oidc_issuer,
+                settings.oidc_audience,
+                PublicKeys(settings.oidc_jwks_url, client),
+                clock,
+            ),
+        )
+
+
+def _kafka_settings(settings: Settings) -> KafkaSettings:
+    return KafkaSettings(
+        bootstrap=settings.kafka_bootstrap,
+        security_protocol="PLAINTEXT" if settings.kafka_security == "plaintext" else "SSL",
+        ca_file=settings.kafka_ca_file,
+        certificate_file=settings.kafka_certificate_file,
+        key_file=settings.kafka_key_file,
+    )
