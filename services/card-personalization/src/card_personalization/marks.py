@@ -1,0 +1,123 @@
+"""What is printed beside text: codes, machine-readable zone, chip symbol, ghost, watermark."""
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
+
+from card_personalization import ocr_b
+from card_personalization.surface import (
+    HEIGHT_MM,
+    WIDTH_MM,
+    Box,
+    Colour,
+    FaceNotPrintable,
+    Reason,
+    Surface,
+    font,
+)
+from epassport_credentials.qr_symbol import qr_modules
+
+MODULES_PER_INCH = 100  # 0.254 mm: six dots of a 600 dpi printer
+_QUIET_ZONE = 4
+
+_MRZ_LINE = 30
+_MRZ_LEFT_MM = (WIDTH_MM - _MRZ_LINE * ocr_b.PITCH_MM) / 2
+_MRZ_MIDDLES_MM = (19.2, 12.85, 6.5)  # of the three lines, above the lower edge
+_MRZ_INK: Colour = (12, 12, 16)
+
+_LARGEST_PORTRAIT_PIXELS = 4_000_000
+_SPECIMEN_COLOUR: Colour = (200, 40, 60)
+
+
+def draw_code(surface: Surface, box: Box, text: str, largest_version: int) -> None:
+    """A QR symbol with its quiet zone in the middle of the box.
+
+    Raises FaceNotPrintable: CODE_TOO_LARGE.
+    """
+    try:
+        modules = qr_modules(text)
+    except ValueError as error:
+        raise FaceNotPrintable(Reason.CODE_TOO_LARGE, "not a QR code's text") from error
+    count = len(modules)
+    if count > 17 + 4 * largest_version:
+        raise FaceNotPrintable(Reason.CODE_TOO_LARGE, f"{count} modules on a side")
+    whole = count + 2 * _QUIET_ZONE
+    symbol = Image.new("L", (whole, whole), 255)
+    for y, row in enumerate(modules, start=_QUIET_ZONE):
+        for x, dark in enumerate(row, start=_QUIET_ZONE):
+            if dark:
+                symbol.putpixel((x, y), 0)
+    side = whole * surface.dpi // MODULES_PER_INCH
+    left = surface.px(box.x + box.width / 2) - side // 2
+    top = surface.px(box.y + box.height / 2) - side // 2
+    symbol = symbol.resize((side, side), Image.Resampling.NEAREST)
+    surface.image.paste(symbol.convert("RGB"), (left, top))
+
+
+def draw_mrz(surface: Surface, lines: Sequence[str]) -> None:
+    """Three lines of 30 at the lower edge. Raises FaceNotPrintable: MRZ_MALFORMED."""
+    if len(lines) != len(_MRZ_MIDDLES_MM) or any(len(line) != _MRZ_LINE for line in lines):
+        raise FaceNotPrintable(Reason.MRZ_MALFORMED, "not three lines of 30")
+    if not ocr_b.SIGNS.issuperset("".join(lines)):
+        raise FaceNotPrintable(Reason.MRZ_MALFORMED, "a sign outside A to Z, 0 to 9, <")
+    for line, middle in zip(lines, _MRZ_MIDDLES_MM, strict=True):
+        for place, sign in enumerate(line):
+            mask = ocr_b.glyph(sign, surface.dpi)
+            left = surface.px(_MRZ_LEFT_MM + place * ocr_b.PITCH_MM)
+            surface.stamp(_MRZ_INK, mask, left, surface.px(HEIGHT_MM - middle) - mask.height // 2)
+
+
+def draw_chip_symbol(surface: Surface, box: Box, colour: Colour) -> None:
+    """The sign of a document with a contactless chip (Doc 9303-9): a disc between two bars."""
+    finer = 4
+    width, height = surface.px(box.width) * finer, surface.px(box.height) * finer
+    pen, middle = round(height * 0.13), height // 2
+    radius, gap = round(height * 0.27), round(height * 0.11)
+    mask = Image.new("L", (width, height))
+    draw = ImageDraw.Draw(mask)
+    draw.rectangle((0, 0, width - 1, height - 1), outline=255, width=pen)
+    draw.rectangle((0, middle - pen // 2, width, middle + pen // 2), fill=255)
+    for reach, level in ((radius + gap, 0), (radius, 255), (radius - pen, 0)):
+        centre = width // 2
+        draw.ellipse((centre - reach, middle - reach, centre + reach, middle + reach), fill=level)
+    mask = mask.resize((width // finer, height // finer), Image.Resampling.BOX)
+    surface.stamp(colour, mask, surface.px(box.x), surface.px(box.y))
+
+
+def read_portrait(portrait: bytes) -> Image.Image:
+    """Raises FaceNotPrintable: PORTRAIT_UNREADABLE."""
+    try:
+        picture = Image.open(BytesIO(portrait), formats=("JPEG", "JPEG2000", "PNG"))
+        if picture.width * picture.height > _LARGEST_PORTRAIT_PIXELS:
+            raise FaceNotPrintable(Reason.PORTRAIT_UNREADABLE, "too many pixels")
+        return picture.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise FaceNotPrintable(Reason.PORTRAIT_UNREADABLE, type(error).__name__) from error
+
+
+def draw_ghost(surface: Surface, box: Box, portrait: Image.Image, colour: Colour) -> None:
+    """A second, faint portrait of one colour: replacing the first alone is noticed."""
+    grey = ImageOps.autocontrast(portrait.convert("L"), cutoff=1)
+    oval = Image.new("L", portrait.size)
+    inset = portrait.width // 9
+    ImageDraw.Draw(oval).ellipse(
+        (inset, inset, portrait.width - inset, portrait.height - inset // 2), fill=255
+    )
+    oval = oval.filter(ImageFilter.GaussianBlur(portrait.width / 16))
+    ink = ImageOps.invert(grey).point(lambda level: level * 2 // 3)
+    size = (surface.px(box.width), surface.px(box.height))
+    mask = ImageChops.multiply(ink, oval).resize(size, Image.Resampling.LANCZOS)
+    surface.stamp(colour, mask, surface.px(box.x), surface.px(box.y))
+
+
+def draw_specimen(surface: Surface, words: Mapping[str, tuple[float, float]]) -> None:
+    """Slanted words around points in mm; drawn before text and codes, which stay readable."""
+    for word, (x, y) in words.items():
+        face = font("Bold", surface.px(9))
+        mask = Image.new("L", (round(face.getlength(word)), surface.px(9)))
+        middle = (mask.width / 2, mask.height / 2)
+        ImageDraw.Draw(mask).text(middle, word, font=face, fill=38, anchor="mm")
+        mask = mask.rotate(18, resample=Image.Resampling.BILINEAR, expand=True)
+        left, top = surface.px(x) - mask.width // 2, surface.px(y) - mask.height // 2
+        surface.stamp(_SPECIMEN_COLOUR, mask, left, top)
