@@ -152,10 +152,8 @@ class Workers:
             await self._answer(job, sends)
         except KeyPending as fault:
             await self._postpone(job, fault, stuck=job.overdue)
-        except Transient as fault:
-            await self._postpone(job, fault, stuck=False)
         except Exception as fault:
-            stuck = job.attempts >= ATTEMPTS_BEFORE_STUCK
+            stuck = job.attempts >= ATTEMPTS_BEFORE_STUCK and not is_transient(fault)
             log.exception("task-failed", kind=job.kind, task=str(job.task_id), stuck=stuck)
             await self._postpone(job, fault, stuck=stuck)
 
