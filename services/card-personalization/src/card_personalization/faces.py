@@ -40,7 +40,7 @@ _GHOST = Box(69.3, 11.6, 12.2, 15.7)
 _SMALL_CODE = Box(65.2, 34.8, 16.6, 16.6)
 _IDENTITY_CODE = Box(3.2, 1.2, 28.8, 28.8)
 _TEXT_LEFT = 31.2
-_MRZ_ZONE_MM = 23.2  # Doc 9303-5: measured from the lower edge
+_MRZ_ZONE_MM = 23.2  # from the lower edge; holds nothing but the three lines
 
 _LABEL_SIZE = 1.4
 _VALUE_SIZE = 2.7

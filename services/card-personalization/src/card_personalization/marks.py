@@ -69,7 +69,7 @@ def draw_mrz(surface: Surface, lines: Sequence[str]) -> None:
 
 
 def draw_chip_symbol(surface: Surface, box: Box, colour: Colour) -> None:
-    """The sign of a document with a contactless chip (Doc 9303-9): a disc between two bars."""
+    """The sign of a document with a contactless chip: a ring between two bars."""
     finer = 4
     width, height = surface.px(box.width) * finer, surface.px(box.height) * finer
     pen, middle = round(height * 0.13), height // 2

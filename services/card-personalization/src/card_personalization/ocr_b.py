@@ -1,6 +1,6 @@
-"""The signs of a machine-readable zone in the shapes of OCR-B (ISO 1073-2), size 1.
+"""The signs of a machine-readable zone, drawn after OCR-B size 1 (ISO 1073-2).
 
-OCR-B is a font of constant stroke, so its 37 signs are kept as paths of a pen: M moves, L
+OCR-B is a font of constant stroke, so the 37 signs are kept as paths of a pen: M moves, L
 draws a line, C a cubic curve. Paths lie in a cell of 14 x 24 units.
 """
 
