@@ -1,0 +1,297 @@
+"""The real SourceAFIS in its worker: who matches, who does not, and what survives a killed worker.
+
+Scores of synthetic fingers say nothing about real ones; SANDBOX_THRESHOLD is the sandbox's own.
+"""
+
+import asyncio
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from biometrics.engine.port import EngineUnavailable, SearchLimits, Template, TemplateRefused
+from biometrics.engine.process import WorkerSettings
+from biometrics.engine.quality import CaptureFault, CaptureRejected, Gray, check_minutiae
+from biometrics.engine.sourceafis import SourceAfis
+from epassport_sandbox.fingerprints import (
+    DPI,
+    SANDBOX_THRESHOLD,
+    Finger,
+    FingerprintSet,
+    blank,
+    fingerprint_set,
+    impression,
+)
+
+pytestmark = pytest.mark.stack
+
+FINGERS = 200
+LIMITS = SearchLimits(threshold=SANDBOX_THRESHOLD)
+Store = dict[str, bytes]
+
+
+async def extract(engine: SourceAfis, gray: Gray) -> Template:
+    height, width = gray.shape
+    return await engine.extract(gray.tobytes(), width=width, height=height, dpi=DPI)
+
+
+@pytest.fixture(scope="session")
+def fingers() -> FingerprintSet:
+    return fingerprint_set(FINGERS, 2)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def references(engine: SourceAfis, fingers: FingerprintSet) -> Store:
+    """The first impression of every finger, as the service would keep it."""
+    templates = await asyncio.gather(*(extract(engine, fingers.image(n)) for n in range(FINGERS)))
+    return {f"finger-{n}": template.data for n, template in enumerate(templates)}
+
+
+@pytest_asyncio.fixture(scope="session")
+async def probe(engine: SourceAfis, fingers: FingerprintSet) -> bytes:
+    """Another impression of finger 77."""
+    return (await extract(engine, fingers.image(77, 1))).data
+
+
+@pytest.fixture
+def store(references: Store) -> Store:
+    return dict(references)
+
+
+@pytest_asyncio.fixture
+async def gallery(worker_settings: WorkerSettings, store: Store) -> AsyncIterator[SourceAfis]:
+    async with gallery_of(worker_settings, store) as running:
+        yield running
+
+
+def gallery_of(settings: WorkerSettings, store: Store) -> SourceAfis:
+    async def refill() -> AsyncIterator[tuple[str, bytes]]:
+        for reference_id, template in list(store.items()):
+            yield reference_id, template
+
+    return SourceAfis(settings, refill)
+
+
+def pid_of(engine: SourceAfis) -> int:
+    pid = engine.worker_pid
+    assert pid is not None
+    return pid
+
+
+async def found(engine: SourceAfis, probe: bytes) -> list[str]:
+    return [each.reference_id for each in (await engine.search(probe, LIMITS)).candidates]
+
+
+async def test_two_impressions_of_a_finger_match(engine: SourceAfis, references: Store) -> None:
+    for n in range(5):
+        again = await extract(engine, impression(Finger(n), 1))
+        score = await engine.compare(probe=again.data, reference=references[f"finger-{n}"])
+        assert score > SANDBOX_THRESHOLD
+
+
+async def test_fingers_of_two_persons_do_not_match(engine: SourceAfis, references: Store) -> None:
+    for n in range(5):
+        score = await engine.compare(
+            probe=references[f"finger-{n}"], reference=references[f"finger-{n + 5}"]
+        )
+        assert score < SANDBOX_THRESHOLD
+
+
+async def test_a_template_names_its_engine_and_version(engine: SourceAfis) -> None:
+    template = await extract(engine, impression(Finger(1), 0))
+    assert template.engine == "sourceafis-3.18.1-java"
+    assert 30 < template.minutiae < 100
+
+
+async def test_the_engine_itself_accepts_a_blank_image_hence_the_gate(engine: SourceAfis) -> None:
+    assert (await extract(engine, blank())).minutiae == 0
+
+
+async def test_a_small_cutting_has_too_few_minutiae(engine: SourceAfis) -> None:
+    cutting = impression(Finger(10), 0)[140:340, 100:300]
+    template = await extract(engine, cutting)
+    with pytest.raises(CaptureRejected) as rejected:
+        check_minutiae(template.minutiae)
+    assert rejected.value.fault is CaptureFault.TOO_FEW_MINUTIAE
+
+
+async def test_an_image_of_another_size_than_stated_is_our_fault(engine: SourceAfis) -> None:
+    with pytest.raises(ValueError, match="pixels"):
+        await engine.extract(b"\0" * 10, width=400, height=480, dpi=500)
+
+
+@pytest.mark.parametrize("template", [b"", b"not a template", b"\xa0", b"\x80"])
+async def test_what_is_no_template_is_refused(
+    engine: SourceAfis, probe: bytes, template: bytes
+) -> None:
+    with pytest.raises(TemplateRefused):
+        await engine.compare(probe=template, reference=probe)
+    with pytest.raises(TemplateRefused):
+        await engine.insert("broken", template)
+    assert await engine.size() == 0
+
+
+async def test_a_template_of_another_version_is_refused(engine: SourceAfis, probe: bytes) -> None:
+    older = probe.replace(b"3.18.1-java", b"3.17.0-java")
+    assert older != probe
+    with pytest.raises(TemplateRefused, match=r"3\.17\.0"):
+        await engine.compare(probe=probe, reference=older)
+
+
+async def test_a_search_of_200_finds_the_mate_and_nobody_else(
+    gallery: SourceAfis, probe: bytes
+) -> None:
+    result = await gallery.search(probe, LIMITS)
+    assert [each.reference_id for each in result.candidates] == ["finger-77"]
+    assert result.searched == FINGERS
+    assert result.engine == "sourceafis-3.18.1-java"
+
+
+async def test_candidates_are_the_best_ones_best_first(gallery: SourceAfis, probe: bytes) -> None:
+    everybody = await gallery.search(probe, SearchLimits(threshold=0.0, at_most=FINGERS))
+    scores = [each.score for each in everybody.candidates]
+    assert len(scores) == FINGERS
+    assert scores == sorted(scores, reverse=True)
+    best = await gallery.search(probe, SearchLimits(threshold=0.0, at_most=3))
+    assert best.candidates == everybody.candidates[:3]
+
+
+async def test_a_search_scores_as_a_comparison_does(
+    gallery: SourceAfis, store: Store, probe: bytes
+) -> None:
+    [mate] = (await gallery.search(probe, LIMITS)).candidates
+    assert mate.score == await gallery.compare(probe=probe, reference=store["finger-77"])
+
+
+async def test_who_is_removed_is_found_no_more_and_the_others_still_are(
+    gallery: SourceAfis, store: Store, probe: bytes
+) -> None:
+    await gallery.remove("finger-77")
+    await gallery.remove("finger-77")
+    assert await found(gallery, probe) == []
+    assert await gallery.size() == FINGERS - 1
+    assert await found(gallery, store["finger-199"]) == ["finger-199"]
+
+
+async def test_an_insert_said_twice_counts_once(
+    gallery: SourceAfis, store: Store, probe: bytes
+) -> None:
+    for _ in range(2):
+        await gallery.insert("again", store["finger-77"])
+    assert await gallery.size() == FINGERS + 1
+    assert sorted(await found(gallery, probe)) == ["again", "finger-77"]
+
+
+async def test_an_insert_of_a_known_id_replaces_its_template(
+    gallery: SourceAfis, store: Store, probe: bytes
+) -> None:
+    await gallery.insert("finger-77", store["finger-78"])
+    assert await found(gallery, probe) == []
+    assert await gallery.size() == FINGERS
+
+
+async def test_a_worker_killed_in_a_search_gives_the_same_answer(
+    gallery: SourceAfis, probe: bytes
+) -> None:
+    before = await gallery.search(probe, LIMITS)
+    pid = pid_of(gallery)
+    os.kill(pid, signal.SIGSTOP)  # so that it is surely killed before it answers
+    searching = asyncio.gather(*(gallery.search(probe, LIMITS) for _ in range(3)))
+    await asyncio.sleep(0)
+    os.kill(pid, signal.SIGKILL)
+    assert await searching == [before] * 3
+    assert pid_of(gallery) != pid
+
+
+async def test_nothing_stored_is_lost_with_the_worker(
+    gallery: SourceAfis, store: Store, probe: bytes
+) -> None:
+    store["twin"] = store["finger-77"]
+    del store["finger-77"]
+    pid = pid_of(gallery)
+    os.kill(pid, signal.SIGSTOP)
+    inserting = asyncio.gather(
+        gallery.insert("twin", store["twin"]), gallery.remove("finger-77"), gallery.size()
+    )
+    await asyncio.sleep(0)
+    os.kill(pid, signal.SIGKILL)
+    assert (await inserting)[2] == FINGERS
+    assert await found(gallery, probe) == ["twin"]
+
+
+async def test_a_worker_that_hangs_is_replaced(
+    worker_settings: WorkerSettings, store: Store, probe: bytes
+) -> None:
+    impatient = replace(worker_settings, call_timeout=timedelta(seconds=5))
+    async with gallery_of(impatient, store) as gallery:
+        os.kill(pid_of(gallery), signal.SIGSTOP)
+        assert await found(gallery, probe) == ["finger-77"]
+
+
+async def test_a_worker_that_cannot_start_makes_the_engine_unavailable(
+    worker_settings: WorkerSettings,
+) -> None:
+    with pytest.raises(EngineUnavailable, match="died twice"):
+        async with SourceAfis(replace(worker_settings, heap="1k")):
+            pass
+
+
+async def test_a_missing_installation_is_said_at_once(
+    worker_settings: WorkerSettings, tmp_path: Path
+) -> None:
+    with pytest.raises(EngineUnavailable, match="missing"):
+        async with SourceAfis(replace(worker_settings, libs=tmp_path)):
+            pass
+
+
+async def test_a_gallery_with_a_template_of_another_version_does_not_open(
+    worker_settings: WorkerSettings, probe: bytes
+) -> None:
+    older = probe.replace(b"3.18.1-java", b"3.17.0-java")
+    with pytest.raises(TemplateRefused):
+        async with gallery_of(worker_settings, {"old": older}):
+            pass
+
+
+PARENT = """
+import asyncio, sys
+from pathlib import Path
+from biometrics.engine.process import WorkerSettings
+from biometrics.engine.sourceafis import SourceAfis
+
+async def run():
+    async with SourceAfis(WorkerSettings(Path(sys.argv[1]), Path(sys.argv[2]))) as engine:
+        assert "jpype" not in sys.modules
+        print(engine.worker_pid, file=sys.stderr, flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(run())
+"""
+
+
+def test_a_worker_dies_with_its_parent_which_never_held_a_jvm(
+    worker_settings: WorkerSettings,
+) -> None:
+    command = [
+        sys.executable,
+        "-c",
+        PARENT,
+        *map(str, (worker_settings.libs, worker_settings.classes)),
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stderr is not None
+        worker = os.pidfd_open(int(parent.stderr.readline()))
+        parent.kill()
+        ended, _, _ = select.select([worker], [], [], 10)
+        os.close(worker)
+    assert ended
