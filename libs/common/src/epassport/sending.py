@@ -1,0 +1,123 @@
+"""How a shard's records go to Kafka: pipelined, or in transactions where a late writer is harmful.
+
+Ordinary topics: an idempotent producer. A relay that wakes up late can only repeat records
+that consumers know by their sequence. On a compacted topic such a repeat could bring an old
+value back for good; there the producer has a fixed transactional id, so that a newer relay's
+producer fences the older one, whose records are then never visible to `read_committed`.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from epassport.kafka import KafkaClients
+
+CLOSE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    position: int
+    topic: str
+    key: bytes
+    headers: tuple[tuple[str, bytes], ...]
+    value: bytes
+
+
+@dataclass(frozen=True)
+class Sent:
+    """confirmed: positions that may be forgotten; of each key only those before its first
+    failed one, so that what stays is sent again in order."""
+
+    confirmed: Sequence[int]
+    fault: BaseException | None
+
+
+class Sender(Protocol):
+    async def open(self) -> None: ...
+
+    async def send(self, records: Sequence[Outgoing]) -> Sent: ...
+
+    async def close(self) -> None: ...
+
+
+class PipelinedSender:
+    def __init__(self, clients: KafkaClients) -> None:
+        self._producer = clients.producer()
+
+    async def open(self) -> None:
+        await self._producer.start()
+
+    async def send(self, records: Sequence[Outgoing]) -> Sent:
+        """All at once; returns when each is confirmed or has failed."""
+        waiting: list[asyncio.Future[object]] = []
+        fault: BaseException | None = None
+        try:
+            for record in records:
+                waiting.append(await _hand_over(self._producer, record))  # noqa: PERF401
+        except KafkaError as error:
+            fault = error
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+        faults = [answer for answer in answers if isinstance(answer, BaseException)]
+        confirmed = [not isinstance(answer, BaseException) for answer in answers]
+        return Sent(confirmed_prefixes(records, confirmed), next(iter(faults), fault))
+
+    async def close(self) -> None:
+        await _close(self._producer)
+
+
+class FencedSender:
+    """One transaction per call: all of its records become visible, or none."""
+
+    def __init__(self, clients: KafkaClients, transactional_id: str) -> None:
+        self._producer = clients.producer(transactional_id=transactional_id)
+
+    async def open(self) -> None:
+        """From here on every older producer of this transactional id is fenced."""
+        await self._producer.start()
+
+    async def send(self, records: Sequence[Outgoing]) -> Sent:
+        try:
+            async with self._producer.transaction():
+                waiting = [await _hand_over(self._producer, record) for record in records]
+                await asyncio.gather(*waiting)
+        except KafkaError as error:
+            return Sent((), error)
+        return Sent([record.position for record in records], None)
+
+    async def close(self) -> None:
+        await _close(self._producer)
+
+
+def confirmed_prefixes(records: Sequence[Outgoing], confirmed: Sequence[bool]) -> list[int]:
+    """confirmed: per record, in order; where it is shorter, the rest was not sent."""
+    failed: set[tuple[str, bytes]] = set()
+    positions: list[int] = []
+    for record, ok in zip(records, confirmed, strict=False):
+        stream = (record.topic, record.key)
+        if not ok:
+            failed.add(stream)
+        elif stream not in failed:
+            positions.append(record.position)
+    return positions
+
+
+async def _hand_over(producer: AIOKafkaProducer, record: Outgoing) -> "asyncio.Future[object]":
+    future: asyncio.Future[object] = await producer.send(
+        record.topic, record.value, key=record.key, headers=record.headers
+    )
+    return future
+
+
+async def _close(producer: AIOKafkaProducer) -> None:
+    """An idempotent producer tries for ever to send what it holds; ours is given up in time."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await producer.stop()
+    except TimeoutError:
+        await producer._sender.close()
+        await producer.client.close()

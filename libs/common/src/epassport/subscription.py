@@ -1,0 +1,281 @@
+"""One FastStream batch subscriber: one consumer's records of one topic, from Kafka.
+
+FastStream swallows what a handler raises and moves on, so nothing is raised to it: every fault
+is met here. A partition has a place only between two slices that were applied by us: after
+any fault and any rebalance it is paused, its stored offset read again and sought, and records
+that come without a place are dropped, for they will come again.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from time import time
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
+
+from epassport import metrics
+from epassport.applying import Applier, FenceLost
+from epassport.backoff import Backoff
+from epassport.breaker import CircuitBreaker
+from epassport.errors import Transient
+from epassport.faults import is_transient
+from epassport.kafka import KafkaSettings
+from epassport.records import KafkaRecord, RawRecord
+
+SLICE_LIMIT = 500
+POLL_MS = 20  # also what FastStream sleeps after an empty poll
+COMMIT_SECONDS = 5.0
+REVOKE_SECONDS = 10.0
+CIRCUIT_SECONDS = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+class TopicRewound(Transient):
+    """The stored offset is beyond the topic's end: somebody made the topic anew."""
+
+
+@dataclass(frozen=True)
+class SubscriptionState:
+    """postponed: partitions that wait for a fault to pass, or for their stored offset."""
+
+    consumer: str
+    topic: str
+    partitions: frozenset[int]
+    postponed: frozenset[int]
+    circuit_open: bool
+    last_poll_age: timedelta | None
+
+
+class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
+    def __init__(
+        self, broker: KafkaBroker, group: str, applier: Applier, settings: KafkaSettings
+    ) -> None:
+        self.applier = applier
+        self._topic = applier.topic.name
+        self._places: dict[TopicPartition, int] = {}
+        self._placing: dict[TopicPartition, asyncio.Task[None]] = {}
+        self._backoffs: dict[TopicPartition, Backoff] = {}
+        self._generation = 0
+        self._stopping = False
+        self._circuit_open = False
+        self._breaker = CircuitBreaker()
+        self._working = asyncio.Lock()
+        self._subscriber = broker.subscriber(
+            self._topic,
+            batch=True,
+            group_id=group,
+            group_instance_id=settings.group_instance_id,
+            ack_policy=AckPolicy.MANUAL,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            partition_assignment_strategy=(StickyPartitionAssignor,),
+            session_timeout_ms=int(settings.session_timeout.total_seconds() * 1000),
+            heartbeat_interval_ms=int(settings.session_timeout.total_seconds() * 1000 / 6),
+            batch_timeout_ms=POLL_MS,
+            max_records=SLICE_LIMIT,
+            listener=self,
+            parser=_as_it_is,
+            decoder=_records_of,
+            no_reply=True,
+        )
+        self._subscriber(self._on_records)
+
+    async def start(self) -> None:
+        """Returns once the group has assigned partitions. Raises KafkaError."""
+        self._stopping = False
+        await self._subscriber.start()
+
+    async def stop(self) -> None:
+        """The slice in flight is finished, within FastStream's graceful timeout."""
+        self._stopping = True
+        self._forget_places()
+        await self._subscriber.stop()
+
+    def state(self) -> SubscriptionState:
+        consumer = self._subscriber.consumer
+        assigned = set() if consumer is None else consumer.assignment()
+        polled = [] if consumer is None else map(consumer.last_poll_timestamp, assigned)
+        last = max((at for at in polled if at is not None), default=None)
+        return SubscriptionState(
+            consumer=self.applier.consumer,
+            topic=self._topic,
+            partitions=frozenset(tp.partition for tp in assigned),
+            postponed=frozenset(tp.partition for tp in self._placing),
+            circuit_open=self._circuit_open,
+            last_poll_age=None if last is None else timedelta(seconds=time() - last / 1000),
+        )
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """The slice in flight may end; the fence keeps it right even where it takes longer."""
+        self._forget_places()
+        try:
+            async with asyncio.timeout(REVOKE_SECONDS), self._working:
+                pass
+        except TimeoutError:
+            log.warning("slice-outlives-assignment", topic=self._topic, count=len(revoked))
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        self._forget_places()
+        for partition in assigned:
+            self._postpone(partition, 0)
+
+    async def _on_records(self, records: Sequence[KafkaRecord]) -> None:
+        generation = self._generation
+        slices: dict[TopicPartition, list[KafkaRecord]] = {}
+        for record in records:
+            slices.setdefault(TopicPartition(record.topic, record.partition), []).append(record)
+        done: dict[TopicPartition, int] = {}
+        async with self._working:
+            for partition, part in slices.items():
+                if self._stopping or generation != self._generation:
+                    break
+                await self._work(partition, part, done)
+        if done:
+            await self._commit(done)
+
+    async def _work(
+        self,
+        partition: TopicPartition,
+        records: Sequence[KafkaRecord],
+        done: dict[TopicPartition, int],
+    ) -> None:
+        """One slice. Raises nothing that FastStream could swallow."""
+        generation = self._generation
+        place = self._places.pop(partition, None)
+        if place is None:
+            return
+        fresh = [record for record in records if record.offset >= place]
+        try:
+            if fresh:
+                place = await self._apply(partition, place, fresh)
+                done[partition] = place
+        except Exception as fault:  # noqa: BLE001 - FastStream would go on as if all were well
+            if generation == self._generation:
+                self._put_back(partition, fault)
+            return
+        if generation == self._generation and partition not in self._placing:
+            self._places[partition] = place
+
+    async def _apply(
+        self, partition: TopicPartition, place: int, records: Sequence[KafkaRecord]
+    ) -> int:
+        raws = [RawRecord.of(record) for record in records]
+        with metrics.CONSUMER_SLICE_SECONDS.labels(self.applier.consumer, self._topic).time():
+            applied = await self.applier.apply(partition.partition, place, raws)
+        self._backoff(partition).reset()
+        self._measure_lag(partition, applied.next_offset, records[-1])
+        tripped = self._breaker.trips(len(raws), applied.faults)
+        self._set_circuit(open=tripped)
+        if tripped:
+            log.error("consumer-stands-still", consumer=self.applier.consumer, topic=self._topic)
+            self._postpone(partition, CIRCUIT_SECONDS)
+        return applied.next_offset
+
+    def _put_back(self, partition: TopicPartition, fault: Exception) -> None:
+        lost, passing = isinstance(fault, FenceLost), is_transient(fault)
+        name = type(fault).__name__
+        seconds = 0.0 if lost else self._backoff(partition).seconds()
+        say = log.info if lost else log.warning if passing else log.error
+        say(
+            "slice-put-back",
+            consumer=self.applier.consumer,
+            topic=self._topic,
+            partition=partition.partition,
+            fault=name,
+            seconds=seconds,
+            exc_info=None if lost or passing else fault,
+        )
+        metrics.CONSUMER_POSTPONED.labels(self.applier.consumer, self._topic, name).inc()
+        self._postpone(partition, seconds)
+
+    def _postpone(self, partition: TopicPartition, seconds: float) -> None:
+        """Stand still, then go on from the stored offset."""
+        consumer = self._consumer
+        if self._stopping or partition not in consumer.assignment():
+            return
+        self._places.pop(partition, None)
+        consumer.pause(partition)
+        if (task := self._placing.pop(partition, None)) is not None:
+            task.cancel()
+        self._placing[partition] = asyncio.create_task(self._find_place(partition, seconds))
+
+    async def _find_place(self, partition: TopicPartition, seconds: float) -> None:
+        generation = self._generation
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                stored = await self.applier.next_offset(partition.partition)
+                await self._refuse_rewound(partition, stored)
+                break
+            except Exception as fault:
+                log.warning("no-place-yet", topic=self._topic, exc_info=fault)
+                seconds = self._backoff(partition).seconds()
+        if generation == self._generation and partition in self._consumer.assignment():
+            del self._placing[partition]
+            self._places[partition] = stored
+            self._consumer.seek(partition, stored)
+            self._consumer.resume(partition)
+
+    async def _refuse_rewound(self, partition: TopicPartition, stored: int) -> None:
+        """Going on would drop every new record as already applied."""
+        if stored > 0:
+            ends = await self._consumer.end_offsets([partition])
+            if stored > ends[partition]:
+                raise TopicRewound(f"{self._topic}/{partition.partition} ends before {stored}")
+
+    def _forget_places(self) -> None:
+        self._generation += 1
+        self._places.clear()
+        for task in self._placing.values():
+            task.cancel()
+        self._placing.clear()
+
+    async def _commit(self, done: dict[TopicPartition, int]) -> None:
+        """For lag tools alone: Postgres has the offsets that count."""
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS):
+                await self._consumer.commit(done)
+        except (KafkaError, TimeoutError) as error:
+            log.info("kafka-commit-missed", topic=self._topic, fault=type(error).__name__)
+
+    def _measure_lag(self, partition: TopicPartition, next_offset: int, last: KafkaRecord) -> None:
+        labels = (self.applier.consumer, self._topic, str(partition.partition))
+        metrics.CONSUMER_LAG_SECONDS.labels(*labels).set(max(0.0, time() - last.timestamp / 1000))
+        if partition in self._consumer.assignment():
+            end = self._consumer.highwater(partition)
+            if end is not None:
+                metrics.CONSUMER_LAG_RECORDS.labels(*labels).set(max(0, end - next_offset))
+
+    def _set_circuit(self, *, open: bool) -> None:
+        self._circuit_open = open
+        metrics.CONSUMER_CIRCUIT_OPEN.labels(self.applier.consumer, self._topic).set(open)
+
+    def _backoff(self, partition: TopicPartition) -> Backoff:
+        fresh = Backoff(timedelta(milliseconds=50), timedelta(seconds=10))
+        return self._backoffs.setdefault(partition, fresh)
+
+    @property
+    def _consumer(self) -> AIOKafkaConsumer:
+        consumer = self._subscriber.consumer
+        if consumer is None:
+            raise Transient("the subscriber is not running")
+        return consumer
+
+
+async def _as_it_is(records: tuple[Any, ...]) -> KafkaMessage:
+    """FastStream's own parser loses a whole batch for one header that is null or no text."""
+    return KafkaMessage(raw_message=records, body=b"", consumer=FAKE_CONSUMER)
+
+
+async def _records_of(message: KafkaMessage) -> tuple[Any, ...]:
+    records: tuple[Any, ...] = message.raw_message
+    return records
