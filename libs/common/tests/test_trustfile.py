@@ -79,6 +79,9 @@ def test_a_service_signs_what_others_verify_by_service_and_purpose(held: Ceremon
     assert not is_signed(ServiceName.ENROLLMENT, ticket, AT + VALIDITY + timedelta(seconds=1))
     assert not is_signed(ServiceName.ENROLLMENT, SigningPurpose.SUBJECT_KEY, AT)
     assert not is_signed(ServiceName.CARD_PERSONALIZATION, ticket, AT)
+    assert not trust.is_signed(
+        ServiceName.ENROLLMENT, ticket, bytes(8), signature, b"ticket", at=AT
+    )
 
 
 def test_every_service_gets_the_keys_of_its_purposes_and_no_others(held: CeremonyResult) -> None:
