@@ -155,10 +155,8 @@ class Declared:
     given: str  # name of the parameter that takes the Call or the View
     reads: tuple[str, ...]
     result: Any
-
-    @property
-    def parameter_reader(self) -> ParameterReader:
-        return ParameterReader(self.operation, self.parameters)
+    read_body: BodyReader | None
+    read_parameters: ParameterReader
 
 
 class Routes:
@@ -231,8 +229,7 @@ async def _authorised(
 def _command(
     route: Declared, backing: Backing[Any]
 ) -> Callable[[Request, Actor], Awaitable[Response]]:
-    parameters = route.parameter_reader
-    body = BodyReader(route.body) if route.body is not None else None
+    body, parameters = route.read_body, route.read_parameters
 
     async def handle(request: Request, actor: Actor) -> Response:
         key = read_idempotency_key(request)
@@ -263,11 +260,10 @@ def _command(
 def _query(
     route: Declared, backing: Backing[Any]
 ) -> Callable[[Request, Actor], Awaitable[Response]]:
-    parameters = route.parameter_reader
 
     async def handle(request: Request, actor: Actor) -> Response:
         after = read_after(request)
-        arguments = parameters.read(request)
+        arguments = route.read_parameters.read(request)
         if after is not None:
             await _wait(backing.visible, route.reads, after)
         arguments[route.given] = View(
@@ -365,5 +361,15 @@ def _declared(
     if method == "POST" and set(others) != in_path:
         raise Unsafe(f"{operation}: a command's values come in its body")
     return Declared(
-        operation, method, path, endpoint, body, others, takes[0], reads, hints.get("return")
+        operation,
+        method,
+        path,
+        endpoint,
+        body,
+        others,
+        takes[0],
+        reads,
+        hints.get("return"),
+        BodyReader(body) if body is not None else None,
+        ParameterReader(operation, others),
     )

@@ -25,7 +25,8 @@ from epassport.telemetry import describe
 
 log = structlog.get_logger(__name__)
 
-ALGORITHMS = ("ES256", "RS256", "EdDSA")
+# EdDSA is the older name of Ed25519 (RFC 9864 §4.1.2), which issuers still write.
+ALGORITHMS = ("ES256", "RS256", "EdDSA", "Ed25519")
 KEY_TYPES = ("EC", "RSA", "OKP")
 LEEWAY_SECONDS = 5
 MAX_TOKEN_CHARACTERS = 8_192

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from epassport.errors import Erased, KeyPending, NotVisibleYet, RecordTooLarge
+from epassport.faults import is_transient
 from epassport.telemetry import correlation_id
 
 

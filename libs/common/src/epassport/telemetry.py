@@ -77,6 +77,7 @@ def configure(service: str, process: str, *, level: str, stream: BinaryIO | None
     root = logging.getLogger()
     root.handlers = [_Library(logging.WARNING)]
     root.setLevel(logging.WARNING)
+    logging.captureWarnings(True)
 
 
 class _Library(logging.Handler):
