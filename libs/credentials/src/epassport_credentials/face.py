@@ -13,7 +13,7 @@ from epassport_credentials.errors import InvalidCredential, Reason
 from epassport_credentials.lds import DATA_GROUP_TAGS
 from epassport_credentials.tlv import encode_tlv, read_all, read_tlv
 
-MAX_IMAGE_BYTES = 60_000
+MAX_IMAGE_BYTES = 32_000  # the file stays within the reach of READ BINARY
 
 _GROUP, _COUNT, _TEMPLATE, _HEADER, _DATA = 0x7F61, 0x02, 0x7F60, 0xA1, 0x5F2E
 _FORMAT_OWNER, _FORMAT_TYPE = 0x87, 0x88
@@ -48,7 +48,7 @@ class FaceImage:
 
 
 def build_dg2(image: bytes) -> bytes:
-    """image: a JPEG of at most 60,000 bytes. Raises InvalidCredential: TOO_LONG, MALFORMED."""
+    """image: a JPEG of at most 32,000 bytes. Raises InvalidCredential: TOO_LONG, MALFORMED."""
     width, height = _jpeg_size(image)
     block = _FACE_HEADER.size + _IMAGE_HEADER.size + len(image)
     record = (

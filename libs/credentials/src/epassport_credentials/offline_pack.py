@@ -7,10 +7,10 @@ is about a third of a megabyte.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from epassport_credentials.claims import instant_of, numeric_date, text_of, truth_of
+from epassport_credentials.claims import text_of
 from epassport_credentials.errors import InvalidCredential, Reason
 from epassport_credentials.jws import sign_jws
 from epassport_credentials.signer import Purpose, Signer
@@ -19,9 +19,9 @@ from epassport_credentials.trust import (
     TrustedKey,
     TrustList,
     check_version,
-    keys_from_json,
-    keys_to_json,
     refuse_sandbox,
+    trust_from_json,
+    trust_to_json,
     trusted_payload,
 )
 
@@ -53,13 +53,10 @@ def issue_offline_pack(trust: TrustList, status_lists: Mapping[str, str], signer
 
     status_lists: status list tokens by the address they are served at
     """
+    keys = tuple(key for key in trust.keys if key.purpose in _PURPOSES)
     payload = {
         "version": OFFLINE_PACK_VERSION,
-        "issuer": trust.issuer,
-        "sandbox": trust.sandbox,
-        "iat": numeric_date(trust.issued_at),
-        "exp": numeric_date(trust.valid_until),
-        "keys": keys_to_json([key for key in trust.keys if key.purpose in _PURPOSES]),
+        **trust_to_json(replace(trust, keys=keys)),
         "status_lists": [{"uri": uri, "token": token} for uri, token in status_lists.items()],
     }
     return sign_jws(payload, typ=OFFLINE_PACK_TYP, signer=signer)
@@ -83,13 +80,7 @@ def open_offline_pack(
         at=now,
     )
     check_version(payload, OFFLINE_PACK_VERSION)
-    trust = TrustList(
-        issuer=text_of(payload, "issuer"),
-        issued_at=instant_of(payload, "iat"),
-        valid_until=instant_of(payload, "exp"),
-        keys=keys_from_json(payload.get("keys")),
-        sandbox=truth_of(payload, "sandbox"),
-    )
+    trust = trust_from_json(payload)
     refuse_sandbox(trust, accept_sandbox=accept_sandbox)
     if not all(key.purpose in _PURPOSES for key in trust.keys):
         raise InvalidCredential(Reason.WRONG_PURPOSE, "a key that a pack has no use for")

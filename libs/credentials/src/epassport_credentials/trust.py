@@ -126,14 +126,7 @@ def trusted_payload(
 
 
 def issue_trust_list(trust: TrustList, signer: Signer) -> str:
-    payload = {
-        "version": TRUST_LIST_VERSION,
-        "issuer": trust.issuer,
-        "sandbox": trust.sandbox,
-        "iat": numeric_date(trust.issued_at),
-        "exp": numeric_date(trust.valid_until),
-        "keys": keys_to_json(trust.keys),
-    }
+    payload = {"version": TRUST_LIST_VERSION, **trust_to_json(trust)}
     return sign_jws(payload, typ=TRUST_LIST_TYP, signer=signer)
 
 
@@ -155,13 +148,7 @@ def open_trust_list(
         at=now,
     )
     check_version(payload, TRUST_LIST_VERSION)
-    trust = TrustList(
-        issuer=text_of(payload, "issuer"),
-        issued_at=instant_of(payload, "iat"),
-        valid_until=instant_of(payload, "exp"),
-        keys=keys_from_json(payload.get("keys")),
-        sandbox=truth_of(payload, "sandbox"),
-    )
+    trust = trust_from_json(payload)
     refuse_sandbox(trust, accept_sandbox=accept_sandbox)
     check_period(trust.issued_at, trust.valid_until, now=now)
     return trust
@@ -178,7 +165,28 @@ def refuse_sandbox(trust: TrustList, *, accept_sandbox: bool) -> None:
         raise InvalidCredential(Reason.SANDBOX_SIGNER, "made for the sandbox")
 
 
-def keys_to_json(keys: Sequence[TrustedKey]) -> list[dict[str, object]]:
+def trust_to_json(trust: TrustList) -> dict[str, object]:
+    return {
+        "issuer": trust.issuer,
+        "sandbox": trust.sandbox,
+        "iat": numeric_date(trust.issued_at),
+        "exp": numeric_date(trust.valid_until),
+        "keys": _keys_to_json(trust.keys),
+    }
+
+
+def trust_from_json(payload: Mapping[str, object]) -> TrustList:
+    """Raises InvalidCredential: MALFORMED."""
+    return TrustList(
+        issuer=text_of(payload, "issuer"),
+        issued_at=instant_of(payload, "iat"),
+        valid_until=instant_of(payload, "exp"),
+        keys=_keys_from_json(payload.get("keys")),
+        sandbox=truth_of(payload, "sandbox"),
+    )
+
+
+def _keys_to_json(keys: Sequence[TrustedKey]) -> list[dict[str, object]]:
     return [
         {
             "purpose": key.purpose.value,
@@ -191,7 +199,7 @@ def keys_to_json(keys: Sequence[TrustedKey]) -> list[dict[str, object]]:
     ]
 
 
-def keys_from_json(value: object) -> tuple[TrustedKey, ...]:
+def _keys_from_json(value: object) -> tuple[TrustedKey, ...]:
     if not isinstance(value, list):
         raise InvalidCredential(Reason.MALFORMED, "keys are not an array")
     return tuple(_key_from_json(member) for member in value)
