@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -190,4 +191,25 @@ def test_keys_round_trip_and_other_octets_are_refused() -> None:
             read(b"no key")
 
 
+def test_public_keys_of_other_curves_and_algorithms_are_refused() -> None:
+    p384 = ec.generate_private_key(ec.SECP384R1()).public_key()
+    unknown = public_key_octets(_KEY.public_key()).replace(EC_PUBLIC_KEY, EC_PUBLIC_KEY[:-1] + b"c")
+    for octets in (public_key_octets(p384), unknown):
+        with pytest.raises(ValueError, match="not a key on P-256"):
+            public_key_of(octets)
+
+
+@given(st.integers(0, 90), st.integers(1, 255))
+def test_a_public_key_with_one_changed_octet_is_a_key_or_a_value_error(
+    index: int, change: int
+) -> None:
+    octets = bytearray(public_key_octets(_KEY.public_key()))
+    octets[index] ^= change
+    try:
+        public_key_of(bytes(octets))
+    except ValueError:
+        return
+
+
+EC_PUBLIC_KEY = bytes.fromhex("06072a8648ce3d0201")  # OID 1.2.840.10045.2.1
 _KEY = new_private_key()

@@ -8,7 +8,7 @@ SHA-256, given as r || s, 64 octets.
 import hashlib
 from enum import StrEnum
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import (
@@ -91,7 +91,10 @@ def public_key_octets(public_key: ec.EllipticCurvePublicKey) -> bytes:
 
 def public_key_of(octets: bytes) -> ec.EllipticCurvePublicKey:
     """The inverse of `public_key_octets`. Raises ValueError."""
-    key = load_der_public_key(octets)
+    try:
+        key = load_der_public_key(octets)
+    except UnsupportedAlgorithm as error:
+        raise ValueError("not a key on P-256") from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise ValueError("not a key on P-256")
     return key
