@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
@@ -45,6 +46,9 @@ from epassport.trustfile import TrustFile, read_public_key
 from epassport_contracts import ServiceName
 from epassport_contracts.events.enrollment import ErasureOrdered
 from epassport_contracts.registry import SUBJECT_KEYS
+
+
+POLLED_WITHIN = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -167,7 +171,7 @@ class Running:
                 return sign_compact({"typ": "cloudevent+jwt"}, event, signer).encode()
 
         await Relay(
-            settings.postgres_dsn(), self.service.name, self.kafka.settings, self.signals, sign
+            settings.postgres_dsn(), self.service.name, self.kafka, self.signals, sign
         ).run()
 
     async def work(self) -> None:
@@ -205,9 +209,13 @@ class Running:
             await connection.fetchval("SELECT 1")
 
     async def _consumer_polls(self) -> None:
-        """Only where this process consumes at all."""
-        if self.consumer is not None:
-            self.consumer.check_ready()
+        """Only where this process consumes at all: every subscription has polled lately."""
+        if self.consumer is None:
+            return
+        for subscription in self.consumer.state().subscriptions:
+            age = subscription.last_poll_age
+            if age is None or age > POLLED_WITHIN:
+                raise TimeoutError(f"{subscription.consumer} on {subscription.topic}")
 
 
 def _destroy_keys(event: ErasureOrdered) -> list[Send]:

@@ -93,7 +93,7 @@ async def bind_device(holder_id: UUID, body: BindBody, call: Call[App]) -> Outco
 
 
 @routes.command("unbind-device", "/v1/profiles/{holder_id}/devices/{device_id}/unbind")
-async def unbind_device(holder_id: UUID, device_id: UUID, body: NoBody, call: Call[App]) -> Outcome:
+async def unbind_device(holder_id: UUID, device_id: UUID, call: Call[App]) -> Outcome:
     _own(call.actor, holder_id)
     return await call.send(profile.stream(holder_id), UnbindDevice(call.now, device_id))
 
