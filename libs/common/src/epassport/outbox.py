@@ -12,6 +12,7 @@ from typing import Any
 
 from asyncpg import Connection, Record
 
+from epassport.database import Connection as AnyConnection
 from epassport_contracts.registry import BY_NAME, Cleanup
 
 SHARDS = 4
@@ -37,7 +38,7 @@ class OutboxRow:
     topic: str
     key: str
     headers: Mapping[str, str]
-    payload: bytes
+    payload: bytes | None  # None: a tombstone
 
 
 async def lock_shard(session: "Connection[Record]", shard: int) -> bool:
@@ -76,6 +77,23 @@ async def read_shard(
     ]
 
 
+async def write_tombstones(
+    connection: AnyConnection, topic: str, keys: Sequence[str], type_name: str
+) -> None:
+    """A compacted topic forgets these keys, behind everything this transaction can have sent."""
+    await connection.execute(
+        """
+        INSERT INTO outbox (transaction_id, shard, id, aggregatetype, aggregateid, type, headers)
+        SELECT pg_current_xact_id(), $1, gen_random_uuid(), $2, key, $4, '{}'
+          FROM unnest($3::text[]) AS key
+        """,
+        FENCED_SHARD,
+        topic,
+        keys,
+        type_name,
+    )
+
+
 async def forget(session: "Connection[Record]", positions: Sequence[int]) -> None:
     await session.execute("DELETE FROM outbox WHERE position = ANY($1::bigint[])", positions)
 
@@ -100,5 +118,5 @@ def structured(row: OutboxRow) -> bytes:
         if name.startswith(_ATTRIBUTE)
     }
     document["datacontenttype"] = row.headers["content-type"]
-    document["data"] = json.loads(row.payload)
+    document["data"] = json.loads(row.payload or b"null")
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

@@ -25,7 +25,7 @@ class Outgoing:
     topic: str
     key: bytes
     headers: tuple[tuple[str, bytes], ...]
-    value: bytes
+    value: bytes | None
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,12 @@ from epassport.digests import SearchKey
 from epassport.errors import Unsafe
 from epassport.group import Group
 from epassport.http import Backing, Routes
-from epassport.kafka import KafkaClients, KafkaSettings
 from epassport.jws import sign_compact
+from epassport.kafka import KafkaClients, KafkaSettings
 from epassport.keyring import SubjectKeyring
 from epassport.keystore import KeyStore
 from epassport.oidc import PublicKeys, TokenVerifier
+from epassport.outbox import write_tombstones
 from epassport.pauses import PausesHandler
 from epassport.projector import ForeignProjection, OwnReactions, projector, wait_for
 from epassport.reactions import ReactionHandler, Send, reactions_of
@@ -46,7 +47,6 @@ from epassport.trustfile import TrustFile, read_public_key
 from epassport_contracts import ServiceName
 from epassport_contracts.events.enrollment import ErasureOrdered
 from epassport_contracts.registry import SUBJECT_KEYS
-
 
 POLLED_WITHIN = timedelta(seconds=30)
 
@@ -234,7 +234,8 @@ def catalog_of(service: Service, keyring: SubjectKeyring) -> Catalog:
     )
 
     async def destroy(connection: Connection, fact: keyring_stream.KeysDestroyed, at: Any) -> None:
-        await keyring.destroy(connection, fact.holder_id, at)
+        own_messages = await keyring.destroy(connection, fact.holder_id, at)
+        await write_tombstones(connection, SUBJECT_KEYS, own_messages, "SubjectKey")
 
     catalog.effects[keyring_stream.KeysDestroyed] = destroy
     catalog.add_publisher(

@@ -128,7 +128,8 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         for partition in assigned:
             self._postpone(partition, 0)
 
-    async def _on_records(self, records: Sequence[KafkaRecord]) -> None:
+    async def _on_records(self, records: tuple[Any, ...]) -> None:
+        """records: aiokafka's; FastStream makes a model of the annotation, so it says less."""
         generation = self._generation
         slices: dict[TopicPartition, list[KafkaRecord]] = {}
         for record in records:

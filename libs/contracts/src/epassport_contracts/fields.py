@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter
@@ -102,10 +103,17 @@ def encode_field(field: str, value: object) -> bytes:
         if not isinstance(value, bytes):
             raise TypeError(f"field {field} holds bytes")
         return value
-    return TypeAdapter(model).dump_json(TypeAdapter(model).validate_python(value, strict=True))
+    adapter = _adapter(field)
+    return adapter.dump_json(adapter.validate_python(value, strict=True))
 
 
 def decode_field(field: str, octets: bytes) -> Any:
     """The inverse of `encode_field`."""
     model = FIELDS[field].model
-    return octets if model is bytes else TypeAdapter(model).validate_json(octets)
+    return octets if model is bytes else _adapter(field).validate_json(octets)
+
+
+@cache
+def _adapter(field: str) -> TypeAdapter[Any]:
+    """Building one costs more than sealing with it."""
+    return TypeAdapter(FIELDS[field].model)

@@ -33,7 +33,7 @@ CREATE TABLE outbox (
     aggregateid text NOT NULL,     -- record key
     type text NOT NULL,
     headers jsonb NOT NULL,        -- ce_* attributes, text to text
-    payload bytea NOT NULL,
+    payload bytea,                 -- null: a tombstone on a compacted topic
     created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE INDEX outbox_in_sending_order ON outbox (shard, transaction_id, position);
