@@ -26,9 +26,9 @@ CHALLENGE = b"8 random"
 SELECT = "00a4040c07a0000002471001"
 
 
-def reason_of(call: Callable[[], object]) -> Reason:
+def reason_of(call: Callable[..., object], *args: object, **kwargs: object) -> Reason:
     with pytest.raises(InvalidCredential) as refusal:
-        call()
+        call(*args, **kwargs)
     return refusal.value.reason
 
 
@@ -86,7 +86,7 @@ def test_a_copied_chip_is_told_from_the_original(
     assert read_chip(copy.transceive) == files
     active_authentication(written.transceive, original, challenge=CHALLENGE)
     assert (
-        reason_of(lambda: active_authentication(copy.transceive, original, challenge=CHALLENGE))
+        reason_of(active_authentication, copy.transceive, original, challenge=CHALLENGE)
         is Reason.CHIP_NOT_AUTHENTIC
     )
 
@@ -107,11 +107,11 @@ def test_a_locked_chip_takes_nothing_more(
 def test_a_chip_makes_one_key_in_its_life() -> None:
     chip = new_chip()
     generate_chip_key(chip.transceive)
-    assert reason_of(lambda: generate_chip_key(chip.transceive)) is Reason.CHIP_REFUSED
+    assert reason_of(generate_chip_key, chip.transceive) is Reason.CHIP_REFUSED
 
 
 def test_a_chip_without_files_says_which_is_missing() -> None:
-    assert reason_of(lambda: read_chip(new_chip().transceive)) is Reason.MISSING_FILE
+    assert reason_of(read_chip, new_chip().transceive) is Reason.MISSING_FILE
 
 
 def test_a_file_over_the_reach_of_an_offset_is_an_error() -> None:
@@ -189,7 +189,7 @@ def test_a_chip_that_answers_badly_is_refused(answer: bytes, reason: Reason) -> 
     def transceive(apdu: bytes) -> bytes:
         return b"\x90\x00" if apdu[1] == 0xA4 and answer[-2:] == b"\x90\x00" else answer
 
-    assert reason_of(lambda: read_chip(transceive)) is reason
+    assert reason_of(read_chip, transceive) is reason
 
 
 def test_a_file_that_ends_early_is_cut() -> None:
@@ -199,7 +199,7 @@ def test_a_file_that_ends_early_is_cut() -> None:
         head = b"\x60\x20\x5f\x01\x04\x30\x31\x90\x00"
         return answers.get(apdu[1], head if apdu[2:4] == b"\0\0" else b"\x90\x00")
 
-    assert reason_of(lambda: read_chip(transceive)) is Reason.MALFORMED
+    assert reason_of(read_chip, transceive) is Reason.MALFORMED
 
 
 def test_a_challenge_has_eight_bytes(written: SimulatedChip, phone: LocalSigner) -> None:

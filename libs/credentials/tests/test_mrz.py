@@ -2,6 +2,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -44,9 +45,9 @@ CYRILLIC = st.text("".join(PN), min_size=1, max_size=12)
 DIGITS = st.text("0123456789")
 
 
-def reason_of(call: Callable[[], object]) -> Reason:
+def reason_of(call: Callable[..., object], *args: object, **kwargs: object) -> Reason:
     with pytest.raises(InvalidCredential) as refusal:
-        call()
+        call(*args, **kwargs)
     return refusal.value.reason
 
 
@@ -65,7 +66,7 @@ def test_the_icao_specimen_of_td1_is_read_and_built() -> None:
 def test_each_check_digit_of_td3_is_checked(place: int) -> None:
     wrong = str((int(TD3[1][place]) + 1) % 10)
     lines = (TD3[0], TD3[1][:place] + wrong + TD3[1][place + 1 :])
-    assert reason_of(lambda: parse_td3(lines)) is Reason.WRONG_CHECK_DIGIT
+    assert reason_of(parse_td3, lines) is Reason.WRONG_CHECK_DIGIT
 
 
 @pytest.mark.parametrize(("line", "place"), [(0, 14), (1, 6), (1, 14), (1, 29)])
@@ -73,7 +74,7 @@ def test_each_check_digit_of_td1_is_checked(line: int, place: int) -> None:
     lines = list(TD1)
     wrong = str((int(lines[line][place]) + 1) % 10)
     lines[line] = lines[line][:place] + wrong + lines[line][place + 1 :]
-    assert reason_of(lambda: parse_td1(lines)) is Reason.WRONG_CHECK_DIGIT
+    assert reason_of(parse_td1, lines) is Reason.WRONG_CHECK_DIGIT
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_each_check_digit_of_td1_is_checked(line: int, place: int) -> None:
     ],
 )
 def test_lines_of_another_form_are_refused(lines: tuple[str, ...]) -> None:
-    assert reason_of(lambda: parse_td3(lines)) in {Reason.MALFORMED, Reason.WRONG_CHECK_DIGIT}
+    assert reason_of(parse_td3, lines) in {Reason.MALFORMED, Reason.WRONG_CHECK_DIGIT}
 
 
 def test_an_empty_optional_field_may_have_a_filler_for_its_digit() -> None:
@@ -110,17 +111,17 @@ def test_an_empty_optional_field_may_have_a_filler_for_its_digit() -> None:
         {"issuing_state": "UTOPIA"},
     ],
 )
-def test_what_cannot_stand_in_a_zone_is_an_error(changes: dict[str, str]) -> None:
+def test_what_cannot_stand_in_a_zone_is_an_error(changes: dict[str, Any]) -> None:
     for build in (build_td1, build_td3):
         with pytest.raises(ValueError, match=r"A-Z|A to Z|YYMMDD"):
-            build(replace(ANNA, **changes))  # type: ignore[arg-type, operator]
+            build(replace(ANNA, **changes))
 
 
 @given(NAME, NAME)
 def test_names_are_read_back_whole_or_marked_as_cut(primary: str, secondary: str) -> None:
     mrz = replace(ANNA, primary=primary, secondary=secondary)
     for build, parse in ((build_td3, parse_td3), (build_td1, parse_td1)):
-        read = parse(build(mrz))  # type: ignore[operator]
+        read = parse(build(mrz))
         if len(primary) + 2 + len(secondary) < (39 if build is build_td3 else 30):
             assert (read.primary, read.secondary) == (primary, secondary)
             assert not read.name_truncated
@@ -166,9 +167,9 @@ def test_both_tables_cover_the_alphabet_and_pn_is_one_to_one() -> None:
 
 def test_latin_letters_stay_in_the_icao_alphabet_only() -> None:
     assert to_icao("Anna-Мария") == "ANNA<MARIIA"
-    assert reason_of(lambda: to_pn("Anna")) is Reason.MALFORMED
-    assert reason_of(lambda: to_icao("Анна5")) is Reason.MALFORMED
-    assert reason_of(lambda: from_pn("A5")) is Reason.MALFORMED
+    assert reason_of(to_pn, "Anna") is Reason.MALFORMED
+    assert reason_of(to_icao, "Анна5") is Reason.MALFORMED
+    assert reason_of(from_pn, "A5") is Reason.MALFORMED
 
 
 @given(CYRILLIC)
@@ -221,7 +222,7 @@ def test_any_paper_passport_is_read_back_unless_its_line_is_full(
 def test_each_check_digit_of_an_internal_passport_is_checked(place: int) -> None:
     wrong = str((int(PN_LINES[1][place]) + 1) % 10)
     lines = (PN_LINES[0], PN_LINES[1][:place] + wrong + PN_LINES[1][place + 1 :])
-    assert reason_of(lambda: parse_paper_passport(lines)) is Reason.WRONG_CHECK_DIGIT
+    assert reason_of(parse_paper_passport, lines) is Reason.WRONG_CHECK_DIGIT
 
 
 @pytest.mark.parametrize(
@@ -229,7 +230,7 @@ def test_each_check_digit_of_an_internal_passport_is_checked(place: int) -> None
     [TD3, PN_LINES[:1], ("PNRUS" + "<" * 39, PN_LINES[1]), ("PNRUSA" + "<" * 38, PN_LINES[1])],
 )
 def test_other_lines_are_no_internal_passport(lines: tuple[str, ...]) -> None:
-    assert reason_of(lambda: parse_paper_passport(lines)) is Reason.MALFORMED
+    assert reason_of(parse_paper_passport, lines) is Reason.MALFORMED
 
 
 def test_a_series_of_three_digits_is_an_error() -> None:
@@ -241,7 +242,7 @@ def test_a_series_of_three_digits_is_an_error() -> None:
 def test_any_lines_end_in_a_value_or_our_own_error(lines: list[str]) -> None:
     for parse in (parse_td3, parse_paper_passport):
         with contextlib.suppress(InvalidCredential):
-            parse(lines)  # type: ignore[operator]
+            parse(lines)
 
 
 def test_check_digits_and_dates_are_those_of_icao() -> None:

@@ -26,9 +26,9 @@ from epassport_credentials.tlv import encode_tlv, read_tlv
 Files = Mapping[str, bytes]
 
 
-def reason_of(call: Callable[[], object]) -> Reason:
+def reason_of(call: Callable[..., object], *args: object, **kwargs: object) -> Reason:
     with pytest.raises(InvalidCredential) as refusal:
-        call()
+        call(*args, **kwargs)
     return refusal.value.reason
 
 
@@ -56,7 +56,7 @@ def test_without_a_needed_file_nothing_is_verified(
     name: str, files: Files, csca: x509.Certificate, now: datetime
 ) -> None:
     rest = {other: data for other, data in files.items() if other != name}
-    assert reason_of(lambda: passive_authentication(rest, [csca], now)) is Reason.MISSING_FILE
+    assert reason_of(passive_authentication, rest, [csca], now) is Reason.MISSING_FILE
 
 
 @pytest.mark.parametrize("name", ["DG1", "DG2", "DG15"])
@@ -64,18 +64,14 @@ def test_an_altered_data_group_is_noticed(
     name: str, files: Files, csca: x509.Certificate, now: datetime
 ) -> None:
     altered = {**files, name: files[name][:-1] + bytes((files[name][-1] ^ 1,))}
-    assert reason_of(lambda: passive_authentication(altered, [csca], now)) is (
-        Reason.DATA_GROUP_ALTERED
-    )
+    assert reason_of(passive_authentication, altered, [csca], now) is (Reason.DATA_GROUP_ALTERED)
 
 
 def test_a_data_group_that_nobody_signed_is_noticed(
     files: Files, csca: x509.Certificate, now: datetime
 ) -> None:
     more = {**files, "DG11": encode_tlv(0x6B, b"")}
-    assert reason_of(lambda: passive_authentication(more, [csca], now)) is (
-        Reason.DATA_GROUP_NOT_SIGNED
-    )
+    assert reason_of(passive_authentication, more, [csca], now) is (Reason.DATA_GROUP_NOT_SIGNED)
 
 
 def test_an_unknown_csca_is_not_believed(
@@ -84,7 +80,7 @@ def test_an_unknown_csca_is_not_believed(
     impostor = issue_csca(csca_terms, stranger)  # the same name and serial, another key
     other = issue_csca(replace(csca_terms, common_name="Other"), stranger)
     for known in ([], [impostor], [other]):
-        assert reason_of(lambda known=known: passive_authentication(files, known, now)) is (
+        assert reason_of(passive_authentication, files, known, now) is (
             Reason.UNTRUSTED_DOCUMENT_SIGNER
         )
 
@@ -106,9 +102,9 @@ def test_a_document_signer_outside_its_period_is_refused(
     second = timedelta(seconds=1)
     early = document_signer.not_valid_before_utc - second
     late = document_signer.not_valid_after_utc
-    assert reason_of(lambda: passive_authentication(files, [csca], early)) is Reason.NOT_YET_VALID
+    assert reason_of(passive_authentication, files, [csca], early) is Reason.NOT_YET_VALID
     assert passive_authentication(files, [csca], late - second)
-    assert reason_of(lambda: passive_authentication(files, [csca], late)) is Reason.EXPIRED
+    assert reason_of(passive_authentication, files, [csca], late) is Reason.EXPIRED
 
 
 Make = Callable[..., tuple[Files, x509.Certificate]]
@@ -154,7 +150,7 @@ def test_explicit_curve_parameters_are_understood(make: Make, now: datetime) -> 
 
 def test_a_csca_that_had_ended_when_it_issued_is_refused(make: Make, now: datetime) -> None:
     files, csca = make({"not_after": now - timedelta(days=2)})
-    assert reason_of(lambda: passive_authentication(files, [csca], now)) is Reason.EXPIRED
+    assert reason_of(passive_authentication, files, [csca], now) is Reason.EXPIRED
 
 
 def test_a_csca_that_ended_since_then_is_no_obstacle(make: Make, now: datetime) -> None:
@@ -167,7 +163,7 @@ def test_the_sandbox_is_refused_in_production(
     root: bool, signer: bool, make: Make, now: datetime
 ) -> None:
     files, csca = make({"sandbox": root}, {"sandbox": signer})
-    assert reason_of(lambda: passive_authentication(files, [csca], now)) is Reason.SANDBOX_SIGNER
+    assert reason_of(passive_authentication, files, [csca], now) is Reason.SANDBOX_SIGNER
     verified = passive_authentication(files, [csca], now, accept_sandbox=True)
     assert is_sandbox(csca) is root
     assert is_sandbox(verified.document_signer) is signer
@@ -178,7 +174,7 @@ def test_a_signature_of_another_key_is_refused(
     make: Make, stranger: LocalSigner, now: datetime
 ) -> None:
     files, csca = make(sod_key=stranger)
-    assert reason_of(lambda: passive_authentication(files, [csca], now)) is Reason.WRONG_SIGNATURE
+    assert reason_of(passive_authentication, files, [csca], now) is Reason.WRONG_SIGNATURE
 
 
 def test_an_mrz_of_another_state_is_refused(
@@ -191,9 +187,7 @@ def test_an_mrz_of_another_state_is_refused(
         )
     )
     files, csca = make(groups={**data_groups, 1: build_dg1(build_td1(utopian))})
-    assert reason_of(lambda: passive_authentication(files, [csca], now)) is (
-        Reason.WRONG_ISSUING_STATE
-    )
+    assert reason_of(passive_authentication, files, [csca], now) is (Reason.WRONG_ISSUING_STATE)
 
 
 def test_a_ca_certificate_signs_no_documents(
@@ -201,7 +195,7 @@ def test_a_ca_certificate_signs_no_documents(
 ) -> None:
     sod = issue_sod(data_groups, csca_key, csca, signed_at=now)
     files = {"DG1": data_groups[1], EF_SOD: sod}
-    assert reason_of(lambda: passive_authentication(files, [csca], now)) is (
+    assert reason_of(passive_authentication, files, [csca], now) is (
         Reason.WRONG_CERTIFICATE_PROFILE
     )
 
@@ -223,7 +217,7 @@ def test_a_document_signer_issues_no_document_signers(
     )
     sod = issue_sod(data_groups, stranger, below, signed_at=now)
     files = {"DG1": data_groups[1], EF_SOD: sod}
-    assert reason_of(lambda: passive_authentication(files, [document_signer], now)) is (
+    assert reason_of(passive_authentication, files, [document_signer], now) is (
         Reason.WRONG_CERTIFICATE_PROFILE
     )
 
@@ -238,28 +232,29 @@ def test_another_list_of_hashes_under_the_same_attributes_is_noticed(files: File
     data = files[EF_SOD]
     place = data.index(bytes.fromhex("020101"), data.index(bytes.fromhex("0606678108010101"))) + 10
     altered = data[:place] + bytes((data[place] ^ 1,)) + data[place + 1 :]
-    assert reason_of(lambda: read_sod(altered)) is Reason.DATA_GROUP_ALTERED
+    assert reason_of(read_sod, altered) is Reason.DATA_GROUP_ALTERED
 
 
 def test_a_sod_of_another_shape_is_refused(files: Files) -> None:
     no_signer = changed_sod(files, lambda data: data.__setitem__("signer_infos", []))
-    assert reason_of(lambda: read_sod(no_signer)) is Reason.MALFORMED
+    assert reason_of(read_sod, no_signer) is Reason.MALFORMED
     no_certificate = changed_sod(files, lambda data: data.__setitem__("certificates", []))
-    assert reason_of(lambda: read_sod(no_certificate)) is Reason.MALFORMED
+    assert reason_of(read_sod, no_certificate) is Reason.MALFORMED
+    other = changed_sod(files, lambda data: data.__setitem__("version", "v1"))
+    assert reason_of(read_sod, other) is Reason.UNKNOWN_VERSION
     not_signed = cms.ContentInfo({"content_type": "data", "content": b"x"}).dump()
-    assert reason_of(lambda: read_sod(encode_tlv(0x77, not_signed))) is Reason.UNKNOWN_FORMAT
-    assert reason_of(lambda: read_sod(encode_tlv(0x77, b"\x30\x80"))) is Reason.MALFORMED
-    assert reason_of(lambda: read_sod(bytes(20_001))) is Reason.TOO_LONG
+    assert reason_of(read_sod, encode_tlv(0x77, not_signed)) is Reason.UNKNOWN_FORMAT
+    assert reason_of(read_sod, encode_tlv(0x77, b"\x30\x80")) is Reason.MALFORMED
+    assert reason_of(read_sod, bytes(20_001)) is Reason.TOO_LONG
 
 
-@given(st.data())
+@given(st.floats(0, 1, exclude_max=True), st.integers(1, 255))
 @settings(max_examples=300)
 def test_an_altered_sod_ends_in_our_own_error(
-    files: Files, csca: x509.Certificate, now: datetime, data: st.DataObject
+    files: Files, csca: x509.Certificate, now: datetime, where: float, bits: int
 ) -> None:
     sod = bytearray(files[EF_SOD])
-    place = data.draw(st.integers(0, len(sod) - 1))
-    sod[place] ^= data.draw(st.integers(1, 255))
+    sod[int(where * len(sod))] ^= bits
     with contextlib.suppress(InvalidCredential):
         verify_sod(read_sod(bytes(sod)))
     with contextlib.suppress(InvalidCredential):

@@ -28,9 +28,9 @@ def token(trust: TrustList, signers: Signers) -> str:
     return issue_trust_list(trust, signers[Purpose.TRUST_LIST])
 
 
-def reason_of(call: Callable[[], object]) -> Reason:
+def reason_of(call: Callable[..., object], *args: object, **kwargs: object) -> Reason:
     with pytest.raises(InvalidCredential) as refusal:
-        call()
+        call(*args, **kwargs)
     return refusal.value.reason
 
 
@@ -47,10 +47,8 @@ def test_a_key_is_found_by_purpose_and_id_only(trust: TrustList, signers: Signer
     noon = trust.issued_at
     card = signers[Purpose.CARD_QR].key_id
     assert [key.purpose for key in trust.matching(Purpose.CARD_QR, card, at=noon)] == ["card-qr"]
-    wrong = lambda: trust.matching(Purpose.STATUS_LIST, card, at=noon)  # noqa: E731
-    assert reason_of(wrong) is Reason.WRONG_PURPOSE
-    unknown = lambda: trust.matching(Purpose.CARD_QR, b"8 bytes.", at=noon)  # noqa: E731
-    assert reason_of(unknown) is Reason.UNKNOWN_SIGNER
+    assert reason_of(trust.matching, Purpose.STATUS_LIST, card, at=noon) is Reason.WRONG_PURPOSE
+    assert reason_of(trust.matching, Purpose.CARD_QR, b"8 bytes.", at=noon) is Reason.UNKNOWN_SIGNER
 
 
 def test_a_key_counts_from_its_first_moment_to_before_its_last(
@@ -61,8 +59,10 @@ def test_a_key_counts_from_its_first_moment_to_before_its_last(
     for at in (key.not_before, key.not_after - instant):
         assert trust.matching(Purpose.CARD_QR, key.key_id, at=at) == [key]
     for at in (key.not_before - instant, key.not_after):
-        find = lambda at=at: trust.matching(Purpose.CARD_QR, key.key_id, at=at)  # noqa: E731
-        assert reason_of(find) is Reason.SIGNER_NOT_IN_FORCE
+        assert (
+            reason_of(trust.matching, Purpose.CARD_QR, key.key_id, at=at)
+            is Reason.SIGNER_NOT_IN_FORCE
+        )
 
 
 def test_every_key_of_a_colliding_id_is_tried(
@@ -73,8 +73,10 @@ def test_every_key_of_a_colliding_id_is_tried(
     both = replace(trust, keys=(other, mine)).matching(Purpose.CARD_QR, mine.key_id, at=now)
     signature = signers[Purpose.CARD_QR].sign(b"text")
     assert verify_by_any(both, lambda key: verify_es256(key, signature, b"text")) is mine
-    forged = lambda: verify_by_any(both, lambda key: verify_es256(key, signature, b"tixt"))  # noqa: E731
-    assert reason_of(forged) is Reason.WRONG_SIGNATURE
+    assert (
+        reason_of(verify_by_any, both, lambda key: verify_es256(key, signature, b"tixt"))
+        is Reason.WRONG_SIGNATURE
+    )
 
 
 def test_a_list_of_the_sandbox_is_refused_in_production(
@@ -84,33 +86,29 @@ def test_a_list_of_the_sandbox_is_refused_in_production(
     marked = issue_trust_list(replace(trust, sandbox=True), root)
     hidden = replace(trust, keys=(*trust.keys[1:], replace(trust.keys[0], sandbox=True)))
     for token in (marked, issue_trust_list(hidden, root)):
-        assert reason_of(lambda t=token: open_trust_list(t, trust.keys, now=now)) is (
-            Reason.SANDBOX_SIGNER
-        )
+        assert reason_of(open_trust_list, token, trust.keys, now=now) is Reason.SANDBOX_SIGNER
         assert open_trust_list(token, trust.keys, now=now, accept_sandbox=True)
 
 
 def test_a_list_is_refused_outside_its_period(token: str, trust: TrustList) -> None:
     early, late = trust.issued_at - timedelta(seconds=1), trust.valid_until
-    assert reason_of(lambda: open_trust_list(token, trust.keys, now=early)) is Reason.NOT_YET_VALID
-    assert reason_of(lambda: open_trust_list(token, trust.keys, now=late)) is Reason.EXPIRED
+    assert reason_of(open_trust_list, token, trust.keys, now=early) is Reason.NOT_YET_VALID
+    assert reason_of(open_trust_list, token, trust.keys, now=late) is Reason.EXPIRED
 
 
 def test_a_list_signed_by_a_key_of_another_purpose_is_refused(
     trust: TrustList, signers: Signers, stranger: LocalSigner, now: datetime
 ) -> None:
     by_card = issue_trust_list(trust, signers[Purpose.CARD_QR])
-    assert reason_of(lambda: open_trust_list(by_card, trust.keys, now=now)) is Reason.WRONG_PURPOSE
+    assert reason_of(open_trust_list, by_card, trust.keys, now=now) is Reason.WRONG_PURPOSE
     by_none = issue_trust_list(trust, stranger)
-    assert reason_of(lambda: open_trust_list(by_none, trust.keys, now=now)) is Reason.UNKNOWN_SIGNER
+    assert reason_of(open_trust_list, by_none, trust.keys, now=now) is Reason.UNKNOWN_SIGNER
 
 
 def test_an_altered_list_is_refused(token: str, trust: TrustList, now: datetime) -> None:
     header, payload, signature = token.split(".")
     altered = ".".join((header, payload[:40] + "A" + payload[41:], signature))
-    assert reason_of(lambda: open_trust_list(altered, trust.keys, now=now)) is (
-        Reason.WRONG_SIGNATURE
-    )
+    assert reason_of(open_trust_list, altered, trust.keys, now=now) is (Reason.WRONG_SIGNATURE)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +135,7 @@ def test_a_signed_list_of_another_shape_is_refused(
     now: datetime,
 ) -> None:
     token = sign_jws(payload, typ=TRUST_LIST_TYP, signer=signers[Purpose.TRUST_LIST])
-    assert reason_of(lambda: open_trust_list(token, trust.keys, now=now)) is reason
+    assert reason_of(open_trust_list, token, trust.keys, now=now) is reason
 
 
 @pytest.mark.parametrize(
@@ -155,17 +153,16 @@ def test_a_signed_list_of_another_shape_is_refused(
 )
 def test_a_jws_header_is_checked(header: str, reason: Reason) -> None:
     token = f"{encode_base64url(header.encode())}.e30.{encode_base64url(bytes(64))}"
-    assert reason_of(lambda: read_jws(token, typ="t", at_most=1000)) is reason
+    assert reason_of(read_jws, token, typ="t", at_most=1000) is reason
 
 
 @pytest.mark.parametrize("token", ["", "a.b", "a.b.c.d", "e30=.e30.AA", "é.e30.AA", "e31.e30.AA"])
 def test_what_is_no_compact_jws_is_refused(token: str) -> None:
-    assert reason_of(lambda: read_jws(token, typ="t", at_most=1000)) is Reason.MALFORMED
+    assert reason_of(read_jws, token, typ="t", at_most=1000) is Reason.MALFORMED
 
 
 def test_a_token_over_the_limit_is_not_read(token: str) -> None:
-    too_long = lambda: read_jws(token, typ=TRUST_LIST_TYP, at_most=len(token) - 1)  # noqa: E731
-    assert reason_of(too_long) is Reason.TOO_LONG
+    assert reason_of(read_jws, token, typ=TRUST_LIST_TYP, at_most=len(token) - 1) is Reason.TOO_LONG
 
 
 @given(st.text(alphabet="eyJ0.-_AZ=~", max_size=60))

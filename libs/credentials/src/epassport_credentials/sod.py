@@ -98,15 +98,15 @@ def issue_sod(
 
 
 def read_sod(data: bytes) -> Sod:
-    """Raises InvalidCredential: TOO_LONG, MALFORMED, UNKNOWN_FORMAT, UNSUPPORTED_ALGORITHM,
-    DATA_GROUP_ALTERED (the list itself is not what was signed)."""
+    """Raises InvalidCredential: TOO_LONG, MALFORMED, UNKNOWN_FORMAT, UNKNOWN_VERSION,
+    UNSUPPORTED_ALGORITHM, DATA_GROUP_ALTERED (the list itself is not what was signed)."""
     if len(data) > MAX_SOD_BYTES:
         raise InvalidCredential(Reason.TOO_LONG, f"EF.SOD of more than {MAX_SOD_BYTES} bytes")
     message = read_tlv(data, _TAG)
     try:
         return _read_message(message)
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
-        # asn1crypto parses as it is asked and reports every fault by one of these.
+    except (ValueError, TypeError, KeyError, OverflowError, x509.InvalidVersion) as error:
+        # asn1crypto parses as it is asked and reports every fault by one of the first three.
         raise InvalidCredential(Reason.MALFORMED, "EF.SOD is no CMS of its profile") from error
 
 
@@ -165,6 +165,8 @@ def _read_message(message: bytes) -> Sod:
         raise InvalidCredential(Reason.MALFORMED, "not one signer with one certificate")
     content = bytes(encapsulated["content"])
     signer_info = signed_data["signer_infos"][0]
+    if (signed_data["version"].native, signer_info["version"].native) != ("v3", "v1"):
+        raise InvalidCredential(Reason.UNKNOWN_VERSION, "SignedData v3 with SignerInfo v1")
     certificate = signed_data["certificates"][0].chosen
     _check_signer(signer_info, certificate)
     security_object = _LdsSecurityObject.load(content, strict=True)
