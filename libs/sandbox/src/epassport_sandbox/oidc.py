@@ -102,6 +102,7 @@ class Issuer:
             "roles": [role.value for role in person.roles],
             "region": person.region,
             "office": person.office,
+            "holder_id": None if person.holder_id is None else str(person.holder_id),
         }
         header = {"alg": ALGORITHM, "typ": "JWT", "kid": self._key.kid}
         stated = {name: value for name, value in claims.items() if value is not None}

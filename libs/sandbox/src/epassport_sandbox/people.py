@@ -4,6 +4,7 @@ Two of a kind stand where four eyes are asked for: operators, adjudicators, hand
 """
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from epassport.actor import Role
 
@@ -17,6 +18,7 @@ class DemoPerson:
     roles: tuple[Role, ...]
     region: str | None = None
     office: str | None = None
+    holder_id: UUID | None = None  # a citizen's own profile
 
 
 MOSCOW = ("RU-MOW", "office-mow-1")

@@ -1,0 +1,163 @@
+"""HTTP as the desks, counters, phones and shops of the sandbox speak it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import httpx
+from epassport_contracts import ServiceName
+
+from epassport_sandbox.errors import SandboxError
+from epassport_sandbox.oidc import Issuer
+from epassport_sandbox.people import DemoPerson
+
+T = TypeVar("T")
+
+TOKEN_REUSED_FOR = timedelta(hours=1)
+
+
+class Refused(SandboxError):
+    """A problem answer: status and the service's reason code."""
+
+    def __init__(self, status: int, reason: str, operation: str) -> None:
+        super().__init__(f"{operation}: {status} {reason}")
+        self.status = status
+        self.reason = reason
+
+
+class TookTooLong(SandboxError):
+    """What was waited for did not come true within its bound."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A command's answer; token goes into `?after=` of queries to the same service."""
+
+    content: Mapping[str, Any]
+
+    @property
+    def token(self) -> str | None:
+        token: str | None = self.content["token"]
+        return token
+
+    def __getitem__(self, name: str) -> Any:
+        return self.content[name]
+
+
+class Client:
+    """Sends commands and queries as named persons. One token per person, renewed when old."""
+
+    def __init__(
+        self, urls: Mapping[ServiceName, str], issuer: Issuer, http: httpx.AsyncClient
+    ) -> None:
+        self._urls = urls
+        self._issuer = issuer
+        self._http = http
+        self._tokens: dict[DemoPerson, tuple[float, str]] = {}
+
+    async def command(
+        self,
+        service: ServiceName,
+        path: str,
+        body: Mapping[str, Any],
+        person: DemoPerson,
+        *,
+        key: str | None = None,
+        channel: str | None = None,
+    ) -> Answer:
+        """POST under a fresh idempotency key, or the given one. Raises Refused."""
+        headers = self._headers(person) | {"Idempotency-Key": key or str(uuid4())}
+        if channel is not None:
+            headers["X-Channel"] = channel
+        response = await self._http.post(
+            f"{self._urls[service]}/v1{path}", json=body, headers=headers
+        )
+        return Answer(_content(response, path))
+
+    async def query(
+        self,
+        service: ServiceName,
+        path: str,
+        person: DemoPerson | None,
+        *,
+        after: str | None = None,
+        **parameters: str,
+    ) -> Any:
+        """GET as JSON. Raises Refused."""
+        response = await self._get(service, path, person, after, parameters)
+        return _content(response, path)
+
+    async def octets(
+        self, service: ServiceName, path: str, person: DemoPerson | None = None
+    ) -> bytes:
+        """GET as bytes: images, signed lists. Raises Refused."""
+        response = await self._get(service, path, person, None, {})
+        if response.is_error:
+            _content(response, path)
+        return response.content
+
+    async def _get(
+        self,
+        service: ServiceName,
+        path: str,
+        person: DemoPerson | None,
+        after: str | None,
+        parameters: Mapping[str, str],
+    ) -> httpx.Response:
+        wanted = {**parameters, **({"after": after} if after is not None else {})}
+        return await self._http.get(
+            f"{self._urls[service]}/v1{path}",
+            params=wanted,
+            headers=self._headers(person) if person is not None else {},
+        )
+
+    def _headers(self, person: DemoPerson) -> dict[str, str]:
+        now = self._issuer.now().timestamp()
+        made_at, token = self._tokens.get(person, (0.0, ""))
+        if abs(now - made_at) > TOKEN_REUSED_FOR.total_seconds():
+            token = self._issuer.issue(person)
+            self._tokens[person] = (now, token)
+        return {"Authorization": f"Bearer {token}"}
+
+
+def _content(response: httpx.Response, operation: str) -> Any:
+    if response.is_error:
+        try:
+            reason = response.json()["reason"]
+        except (ValueError, KeyError):
+            raise SandboxError(f"{operation}: {response.status_code} without a reason") from None
+        raise Refused(response.status_code, reason, operation)
+    return response.json()
+
+
+async def until(
+    ask: Callable[[], Awaitable[T]],
+    holds: Callable[[T], bool],
+    *,
+    within: timedelta = timedelta(seconds=60),
+    what: str,
+) -> T:
+    """Ask again until `holds`; an unknown id or a key on its way counts as not yet.
+
+    Raises TookTooLong with what was seen last.
+    """
+    clock = asyncio.get_running_loop()
+    deadline = clock.time() + within.total_seconds()
+    pause, seen = 0.02, "nothing"
+    while True:
+        try:
+            answer = await ask()
+            if holds(answer):
+                return answer
+            seen = repr(answer)[:300]
+        except Refused as refused:
+            if refused.reason not in ("unknown-id", "key-pending", "not-visible-yet"):
+                raise
+            seen = refused.reason
+        if clock.time() > deadline:
+            raise TookTooLong(f"{what}: not within {within.total_seconds():g} s, seen {seen}")
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, 0.3)
