@@ -194,6 +194,8 @@ class Issuer:
 
     key: Key = field(default_factory=lambda: new_key("ES256"))
     algorithm: str = "ES256"
+    more_keys: list[Key] = field(default_factory=list)
+    padding: str = ""
     is_away: bool = False
     asked: int = 0
 
@@ -216,7 +218,8 @@ class Issuer:
             self.asked += 1
             if self.is_away:
                 return Response(status_code=503)
-            return JSONResponse({"keys": [self.key.as_dict(private=False)]})
+            keys = [key.as_dict(private=False) for key in (self.key, *self.more_keys)]
+            return JSONResponse({"keys": keys, "padding": self.padding})
 
         app = Starlette(routes=[Route("/jwks", jwks)])
         return httpx.AsyncClient(transport=httpx.ASGITransport(app))

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, OKPKey
 from shelf_service import HOLDER, ISSUER, Issuer, new_key
 
 from epassport.actor import Role
 from epassport.clock import Clock
-from epassport.oidc import LEEWAY_SECONDS, MAX_TOKEN_CHARACTERS, MIN_REFRESH_SECONDS
+from epassport.oidc import LEEWAY_SECONDS, MAX_JWKS_BYTES, MAX_TOKEN_CHARACTERS, MIN_REFRESH_SECONDS
 from epassport.problems import Problem, Reason
 
 ES256 = Issuer()
@@ -110,6 +110,18 @@ async def test_a_token_signed_by_somebody_else_is_refused() -> None:
 
 async def test_a_token_of_an_unknown_key_is_refused() -> None:
     assert await refusal(ES256, f"Bearer {Issuer().token()}") == Reason.TOKEN_UNKNOWN_KEY
+
+
+async def test_a_key_that_only_agrees_on_keys_verifies_nothing() -> None:
+    agreement = OKPKey.generate_key("X25519", auto_kid=True)
+    issuer = Issuer(new_key("EdDSA"), "EdDSA", more_keys=[agreement])
+    header = unsigned({"alg": "EdDSA", "kid": agreement.kid}, {"sub": "olga"})
+    assert await refusal(issuer, f"Bearer {header}c2ln") == Reason.TOKEN_UNKNOWN_KEY
+
+
+async def test_a_key_set_without_end_is_not_read() -> None:
+    issuer = Issuer(padding="a" * MAX_JWKS_BYTES)
+    assert await refusal(issuer, f"Bearer {issuer.token()}") == Reason.UNAVAILABLE
 
 
 async def test_a_token_for_somebody_else_is_refused() -> None:
