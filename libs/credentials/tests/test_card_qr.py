@@ -196,6 +196,16 @@ def test_a_status_address_that_does_not_fit_is_an_error(
         issue_small_card_qr(long, signers[Purpose.CARD_QR])
 
 
+@given(st.binary(min_size=16, max_size=16), st.text("abcXYZ019", min_size=24, max_size=24))
+@settings(max_examples=50)
+def test_a_status_address_of_32_characters_always_fits(
+    small_card: SmallCard, signers: Signers, ref: bytes, place: str
+) -> None:
+    status = StatusReference("https://" + place, 2**32 - 1)
+    card = replace(small_card, document_ref=ref, status=status)
+    assert len(issue_small_card_qr(card, signers[Purpose.CARD_QR])) <= 311
+
+
 def test_a_document_reference_has_16_bytes(small_card: SmallCard, signers: Signers) -> None:
     with pytest.raises(ValueError, match="16 bytes"):
         issue_small_card_qr(replace(small_card, document_ref=b"x"), signers[Purpose.CARD_QR])

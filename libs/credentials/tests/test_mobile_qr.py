@@ -175,6 +175,8 @@ OUTER = {4: 1_795_348_860, 6: 1_795_348_800, 7: CTI}
         ({4: 1_795_348_800}, Reason.LIFETIME_TOO_LONG),
         ({7: CTI[1:]}, Reason.MALFORMED),
         ({6: None}, Reason.MALFORMED),
+        ({4: 253_402_214_400, 6: 253_402_214_380}, Reason.NOT_YET_VALID),
+        ({4: 253_402_300_799, 6: 253_402_300_780}, Reason.MALFORMED),
         ({-65542: "text"}, Reason.MALFORMED),
         ({-65542: b"\xd2\x80"}, Reason.MALFORMED),
     ],

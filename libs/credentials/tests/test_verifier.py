@@ -2,6 +2,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -263,6 +264,26 @@ def test_what_is_no_code_of_ours_is_refused_with_a_reason(
 @settings(max_examples=100)
 def test_any_text_ends_in_a_verdict(pack: OfflinePack, now: datetime, text: str) -> None:
     assert verify_offline(text, pack, now=now).outcome is Outcome.REFUSED
+
+
+def test_the_status_of_ten_million_documents_fits_into_400_kb(
+    trust: TrustList, signers: Signers, now: datetime
+) -> None:
+    random = np.random.default_rng(1)
+    lists = {}
+    for number in range(10):
+        values = (random.random(ENTRIES_PER_LIST) < 0.01).astype(np.uint8).tobytes()
+        uri = f"https://status.epassport.test/{number}"
+        lists[uri] = issue_status_list(
+            pack_statuses(values),
+            signers[Purpose.STATUS_LIST],
+            uri=uri,
+            issued_at=now,
+            expires_at=now + HOUR,
+        )
+    token = issue_offline_pack(trust, lists, signers[Purpose.OFFLINE_PACK])
+    assert len(token) < 400_000
+    assert len(open_offline_pack(token, trust.keys, now=now).status_lists) == 10
 
 
 def test_a_pack_by_a_key_of_another_purpose_is_refused(

@@ -91,7 +91,10 @@ class IdentityCard:
 
 
 def issue_small_card_qr(card: SmallCard, signer: Signer) -> str:
-    """The text of the small QR. Raises ValueError if the status address is too long for it."""
+    """The text of the small QR.
+
+    A status address of up to 32 characters always fits; ValueError if it does not.
+    """
     claims = {
         **_common_claims(card),
         IDENTITY_DATA: {OVER_18: card.over_18},

@@ -2,8 +2,8 @@
 
 The keys that sign cards, attestations and status lists, and the status lists themselves,
 each still with its own signature. A pack is checked once, when it is loaded; how old it
-may be is decided at each check (`verifier`). For 10 million documents, 1 % revoked, it
-is about a third of a megabyte.
+may be is decided at each check (`verifier`). For 10 million documents, 1 % of them
+revoked, it stays below 400 kB (a test of the verifier measures it).
 """
 
 from collections.abc import Mapping, Sequence

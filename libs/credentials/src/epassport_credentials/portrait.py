@@ -13,7 +13,7 @@ MAX_PORTRAIT_BYTES = 450
 MAX_PHOTO_BYTES = 8_000_000
 MAX_PHOTO_PIXELS = 40_000_000
 
-_QUALITIES = (90, 80, 70, 60, 50, 40, 30, 24, 20, 16, 12, 8, 4, 0)
+_HIGHEST_QUALITY = 90
 _SIZES = ((64, 80), (56, 70), (48, 60), (40, 50), (32, 40))
 
 
@@ -26,15 +26,24 @@ def portrait_thumbnail(photo: bytes, *, at_most: int = MAX_PORTRAIT_BYTES) -> by
     grey = _read_photo(photo)
     for size in _SIZES:
         small = ImageOps.fit(grey, size, Image.Resampling.LANCZOS)
-        smallest = _webp(small, _QUALITIES[-1])
-        if len(smallest) > at_most:
-            continue
-        for quality in _QUALITIES[:-1]:
-            encoded = _webp(small, quality)
-            if len(encoded) <= at_most:
-                return encoded
-        return smallest
+        encoded = _best_webp(small, at_most)
+        if encoded is not None:
+            return encoded
     raise ValueError(f"no portrait fits into {at_most} bytes")
+
+
+def _best_webp(image: Image.Image, at_most: int) -> bytes | None:
+    """The highest quality that fits, found by halving."""
+    best = None
+    lowest, highest = 0, _HIGHEST_QUALITY
+    while lowest <= highest:
+        quality = (lowest + highest) // 2
+        encoded = _webp(image, quality)
+        if len(encoded) <= at_most:
+            best, lowest = encoded, quality + 1
+        else:
+            highest = quality - 1
+    return best
 
 
 def _read_photo(photo: bytes) -> Image.Image:

@@ -167,7 +167,10 @@ def _read_message(message: bytes) -> Sod:
     signer_info = signed_data["signer_infos"][0]
     if (signed_data["version"].native, signer_info["version"].native) != ("v3", "v1"):
         raise InvalidCredential(Reason.UNKNOWN_VERSION, "SignedData v3 with SignerInfo v1")
-    certificate = signed_data["certificates"][0].chosen
+    choice = signed_data["certificates"][0]
+    if choice.name != "certificate":
+        raise InvalidCredential(Reason.MALFORMED, "not an X.509 certificate")
+    certificate = choice.chosen
     _check_signer(signer_info, certificate)
     security_object = _LdsSecurityObject.load(content, strict=True)
     return Sod(
