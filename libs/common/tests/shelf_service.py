@@ -168,11 +168,10 @@ async def read_box(box_id: UUID, view: View[Shelf], *, shout: bool = False) -> B
 
 
 @routes.query("read-heaviest", "/v1/heaviest")
-async def read_heaviest(view: View[Shelf]) -> Response:
-    heaviest = max(
-        (put.weight_grams for puts in view.app.boxes.values() for put in puts), default=0
-    )
-    return Response(str(heaviest), headers={"Cache-Control": "max-age=60"})
+async def read_heaviest(view: View[Shelf], label: str = "") -> Response:
+    boxes = [put for puts in view.app.boxes.values() for put in puts]
+    weights = [put.weight_grams for put in boxes if put.label.startswith(label)]
+    return Response(str(max(weights, default=0)), headers={"Cache-Control": "max-age=60"})
 
 
 @routes.query("read-database", "/v1/database")
