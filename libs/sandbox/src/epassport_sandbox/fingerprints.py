@@ -7,8 +7,10 @@ Impressions are pictures of 400 x 480 pixels at 500 dpi, kept as PNG in a cache 
 are asked for and is abandoned by name when the generator's code changes.
 
 SourceAFIS tells the fingers apart, but not at its customary threshold of 40: synthetic fingers
-share more ridge flow than people do. SANDBOX_THRESHOLD stands in the gap measured over 1,000
-fingers; it says nothing about any threshold for real fingers.
+share more ridge flow than people do. SANDBOX_THRESHOLD stands in the middle of the gap measured
+over 1,000 fingers at hardness 1.0: lowest of 1,000 genuine scores 162, highest of 1,998,000
+impostor scores 122 (1.8 against 1.0, 300 fingers: 179 and 134). It says nothing about any threshold
+for real fingers.
 """
 
 import argparse
@@ -44,7 +46,7 @@ __all__ = [
     "worn",
 ]
 
-SANDBOX_THRESHOLD = 130.0
+SANDBOX_THRESHOLD = 140.0
 
 Progress = Callable[[int, int], None]  # fingers made, fingers to make
 
