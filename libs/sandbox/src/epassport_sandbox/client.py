@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx
-from epassport_contracts import ServiceName
 
+from epassport_contracts import ServiceName
 from epassport_sandbox.errors import SandboxError
 from epassport_sandbox.oidc import Issuer
 from epassport_sandbox.people import DemoPerson

@@ -44,7 +44,7 @@ class Issuer:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.people = {person.subject: person for person in people}
-        self._now = now
+        self.now = now
         self._key = _new_key()
         self._socket = socket.create_server((HOST, 0))
         self.url = f"http://{HOST}:{self._socket.getsockname()[1]}"
@@ -91,7 +91,7 @@ class Issuer:
         return {"keys": [self._key.as_dict(private=False)]}
 
     def _sign(self, key: ECKey, person: DemoPerson, lifetime: timedelta, audience: str) -> str:
-        issued_at = int(self._now().timestamp())
+        issued_at = int(self.now().timestamp())
         claims = {
             "iss": self.url,
             "aud": audience,
