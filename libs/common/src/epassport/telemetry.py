@@ -30,8 +30,8 @@ FIELDS = frozenset(
         "command", "declared", "model", "table_version", "live", "since", "lag", "elapsed_ms",
         "seconds", "count", "bytes", "limit", "error", "errors", "frames", "fault", "sqlstate",
         "errno", "refusal", "stuck", "reader", "signal", "pid", "port", "host", "processes",
-        "names", "name", "migrations", "purpose", "subject", "generation", "recipient", "owner",
-        "dropped",
+        "name", "purpose", "subject", "generation", "recipient", "owner",
+        "applied", "detail", "verb", "references", "dropped",
     }
 )
 # fmt: on
