@@ -67,7 +67,7 @@ def impression(finger: Finger, n: int, hardness: float = 1.0) -> Image:
 
 def worn(seed: int, n: int = 0) -> Image:
     """A finger whose ridges are rubbed off but for a few patches: it cannot be enrolled."""
-    return press(Finger(seed).skin, np.random.default_rng([seed, n + 1]), 1.0, wear=1.0)
+    return press(Finger(seed).skin, np.random.default_rng([seed, n + 1]), 1.0, wear=1.15)
 
 
 def png(image: Image) -> bytes:

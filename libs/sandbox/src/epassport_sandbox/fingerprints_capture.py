@@ -29,7 +29,7 @@ def enlarged(field: Field) -> Field:
 
 
 def press(field: Field, rng: np.random.Generator, hardness: float, wear: float = 0.0) -> Image:
-    """One impression of an enlarged field; `wear` from 0 to 1 rubs the ridges off in patches."""
+    """One impression of an enlarged field; `wear` rubs ridges off: at 1 some patches are left."""
     ridges = ndimage.map_coordinates(field, _where(rng, hardness), order=1, mode="reflect")
     if wear:
         ridges *= np.clip(1 - wear * (1.2 + 0.5 * smooth_noise(rng, SHAPE, 9)), 0, 1)
