@@ -17,7 +17,7 @@ from epassport_credentials.errors import InvalidCredential, Reason
 from epassport_credentials.signer import Purpose, Signer
 from epassport_credentials.trust import TrustList, verify_by_any
 
-ISS, SUB, AUD, EXP, NBF, IAT, CTI, CNF = 1, 2, 3, 4, 5, 6, 7, 8
+ISS, AUD, EXP, NBF, IAT, CTI, CNF = 1, 3, 4, 5, 6, 7, 8
 SCOPE, NONCE = 9, 10
 IDENTITY_DATA = 169
 STATUS = 65535

@@ -138,12 +138,7 @@ def _sign(
             "serial_number": terms.serial,
             "signature": algorithm,
             "issuer": issuer,
-            "validity": asn1.Validity(
-                {
-                    "not_before": _time(terms.not_before),
-                    "not_after": _time(terms.not_after),
-                }
-            ),
+            "validity": _validity(terms),
             "subject": subject,
             "subject_public_key_info": _public_key_info(key, explicit=terms.explicit_parameters),
             "extensions": list(extensions),
@@ -195,6 +190,12 @@ def _name(terms: CertificateTerms) -> asn1.Name:
             "common_name": terms.common_name + (_SANDBOX_SUFFIX if terms.sandbox else ""),
         },
         use_printable=True,
+    )
+
+
+def _validity(terms: CertificateTerms) -> asn1.Validity:
+    return asn1.Validity(
+        {"not_before": _time(terms.not_before), "not_after": _time(terms.not_after)}
     )
 
 

@@ -69,18 +69,6 @@ def issue_sod(
     """The file EF.SOD over whole data group files, by their numbers."""
     content = _security_object(data_groups)
     certificate_info = asn1.Certificate.load(certificate.public_bytes(Encoding.DER))
-    attributes = _signed_attributes(content, signed_at)
-    signer_info = {
-        "version": "v1",
-        "sid": cms.SignerIdentifier(
-            "issuer_and_serial_number",
-            {"issuer": certificate_info.issuer, "serial_number": certificate_info.serial_number},
-        ),
-        "digest_algorithm": {"algorithm": "sha256"},
-        "signed_attrs": attributes,
-        "signature_algorithm": {"algorithm": "sha256_ecdsa"},
-        "signature": der_signature(signer.sign(attributes.dump())),
-    }
     signed_data = cms.SignedData(
         {
             "version": "v3",
@@ -90,7 +78,7 @@ def issue_sod(
                 "content": cms.ParsableOctetString(content),
             },
             "certificates": [cms.CertificateChoices("certificate", certificate_info)],
-            "signer_infos": [signer_info],
+            "signer_infos": [_signer_info(content, certificate_info, signer, signed_at)],
         }
     )
     message = cms.ContentInfo({"content_type": "signed_data", "content": signed_data})
@@ -138,6 +126,23 @@ def _security_object(data_groups: Mapping[int, bytes]) -> bytes:
         }
     ).dump()
     return encoded
+
+
+def _signer_info(
+    content: bytes, certificate: asn1.Certificate, signer: Signer, signed_at: datetime
+) -> cms.SignerInfo:
+    attributes = _signed_attributes(content, signed_at)
+    named = {"issuer": certificate.issuer, "serial_number": certificate.serial_number}
+    return cms.SignerInfo(
+        {
+            "version": "v1",
+            "sid": cms.SignerIdentifier("issuer_and_serial_number", named),
+            "digest_algorithm": {"algorithm": "sha256"},
+            "signed_attrs": attributes,
+            "signature_algorithm": {"algorithm": "sha256_ecdsa"},
+            "signature": der_signature(signer.sign(attributes.dump())),
+        }
+    )
 
 
 def _signed_attributes(content: bytes, signed_at: datetime) -> cms.CMSAttributes:
