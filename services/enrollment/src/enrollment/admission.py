@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
+from enrollment import challenge
 from enrollment import office as offices
 from enrollment.application_commands import Consent, Reason, SubmitApplication
 from enrollment.application_events import Application, ApplicationSubmitted
@@ -21,7 +22,6 @@ from epassport_contracts.events.enrollment import ApplicationKind, PausedStep
 from epassport_credentials.check_digits import is_driving_licence, is_inn, is_snils
 
 OPEN_KINDS = frozenset({ApplicationKind.FIRST, ApplicationKind.REPLACE})
-CHALLENGE_LIVES = timedelta(minutes=10)
 ADMITTED_FROM_AGE = 14
 FULL_AGE = 18
 
@@ -65,7 +65,7 @@ def _not_present(command: SubmitApplication, office: Office, day: date) -> _AnyR
     """A fresh challenge, drawn for this station, signed by the officer with this identity."""
     if command.challenge_drawn_at is None:
         return Reason.CHALLENGE_UNKNOWN
-    if not timedelta() <= command.at - command.challenge_drawn_at <= CHALLENGE_LIVES:
+    if not timedelta() <= command.at - command.challenge_drawn_at <= challenge.LIVES:
         return Reason.CHALLENGE_EXPIRED
     key = office.key_of(command.by, day)
     if key is None:
@@ -142,9 +142,9 @@ def _claims(command: SubmitApplication) -> list[Claim]:
     A replacement is also claimed by its holder: a new paper passport makes a new digest.
     """
     person = command.holder_id
-    challenge = hashlib.sha256(command.presence.challenge.encode()).digest()
+    presence = hashlib.sha256(command.presence.challenge.encode()).digest()
     claims = [
-        Claim(CHALLENGE, challenge, Reason.CHALLENGE_USED),
+        Claim(CHALLENGE, presence, Reason.CHALLENGE_USED),
         Claim(LIVE_APPLICATION, command.person_digest, Reason.LIVE_APPLICATION, person),
     ]
     if command.kind is ApplicationKind.FIRST:

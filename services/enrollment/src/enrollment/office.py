@@ -11,8 +11,6 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar, get_args
 
-from cryptography.exceptions import UnsupportedAlgorithm
-
 from epassport import Actor, Aggregate, Refused
 from epassport.signing import public_key_of
 from epassport_contracts.sealed import Base64Bytes
@@ -170,7 +168,7 @@ def _register_officer(command: RegisterOfficer, office: Office) -> list[Event] |
         return Refused(Reason.NOT_REGISTERED)
     try:
         public_key_of(command.public_key)
-    except (ValueError, UnsupportedAlgorithm):
+    except ValueError:
         return Refused(Reason.KEY_UNUSABLE)
     wanted = OfficerRegistered(command.at, command.officer, command.public_key, command.from_day)
     known = _as_of(office.officers.get(command.officer, ()), command.from_day)

@@ -1,0 +1,130 @@
+"""What may be known of a holder: documents with their standing, and how far erasure is."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from asyncpg import Record
+
+from enrollment.holder import (
+    DocumentNoted,
+    ErasureCompleted,
+    ErasureOrdered,
+    ErasureOverdue,
+    HolderRegistered,
+    KeysDestroyedNoted,
+    StandingNoted,
+)
+from epassport import Recorded
+from epassport.readmodel import ReadModel, Tables
+
+holders = ReadModel("holders", version=1, tables=("holder", "holder_document"))
+
+
+@holders.projects(HolderRegistered)
+async def registered(wave: Sequence[Recorded[HolderRegistered]], tables: Tables) -> int:
+    return await tables.upsert(
+        """
+        INSERT INTO {holder} (holder_id, registered_at, erasure, keys_destroyed, version)
+        SELECT id, at, 'none', '{}', version
+          FROM unnest($1::uuid[], $2::timestamptz[], $3::int[]) AS new (id, at, version)
+            ON CONFLICT (holder_id) DO NOTHING
+        """,
+        [event.stream_key for event in wave],
+        [event.fact.at for event in wave],
+        [event.version for event in wave],
+    )
+
+
+_ERASURE: Mapping[type, str] = {
+    ErasureOrdered: "ordered",
+    ErasureOverdue: "overdue",
+    ErasureCompleted: "completed",
+}
+
+
+@holders.projects(*_ERASURE)
+async def erasure_moved(
+    wave: Sequence[Recorded[ErasureOrdered | ErasureOverdue | ErasureCompleted]], tables: Tables
+) -> int:
+    return await tables.upsert(
+        """
+        UPDATE {holder} AS known
+           SET erasure = $4::text, version = new.version,
+               erasure_ordered_at = coalesce(erasure_ordered_at, new.at),
+               erasure_completed_at = CASE $4::text WHEN 'completed' THEN new.at END
+          FROM unnest($1::uuid[], $2::timestamptz[], $3::int[]) AS new (id, at, version)
+         WHERE known.holder_id = new.id AND known.version < new.version
+        """,
+        [event.stream_key for event in wave],
+        [event.fact.at for event in wave],
+        [event.version for event in wave],
+        _ERASURE[type(wave[0].fact)],
+    )
+
+
+@holders.projects(KeysDestroyedNoted)
+async def keys_destroyed(wave: Sequence[Recorded[KeysDestroyedNoted]], tables: Tables) -> int:
+    return await tables.upsert(
+        """
+        UPDATE {holder} AS known
+           SET keys_destroyed = array_append(keys_destroyed, service), version = new.version
+          FROM unnest($1::uuid[], $2::text[], $3::int[]) AS new (id, service, version)
+         WHERE known.holder_id = new.id AND known.version < new.version
+        """,
+        [event.stream_key for event in wave],
+        [event.fact.service for event in wave],
+        [event.version for event in wave],
+    )
+
+
+@holders.projects(DocumentNoted)
+async def document_noted(wave: Sequence[Recorded[DocumentNoted]], tables: Tables) -> int:
+    """A standing that was heard first stays."""
+    return await tables.upsert(
+        """
+        INSERT INTO {holder_document} AS known
+               (document_ref, holder_id, application_id, standing, since, version)
+        SELECT ref, holder, application, 'handed-over', at, version
+          FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::int[])
+               AS new (ref, holder, application, at, version)
+            ON CONFLICT (document_ref) DO UPDATE
+           SET application_id = excluded.application_id, version = excluded.version
+         WHERE known.version < excluded.version
+        """,
+        [event.fact.document_ref for event in wave],
+        [event.stream_key for event in wave],
+        [event.fact.application_id for event in wave],
+        [event.fact.at for event in wave],
+        [event.version for event in wave],
+    )
+
+
+@holders.projects(StandingNoted)
+async def standing_noted(wave: Sequence[Recorded[StandingNoted]], tables: Tables) -> int:
+    return await tables.upsert(
+        """
+        INSERT INTO {holder_document} AS known
+               (document_ref, holder_id, standing, since, version)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::int[])
+            ON CONFLICT (document_ref) DO UPDATE
+           SET standing = excluded.standing, since = excluded.since, version = excluded.version
+         WHERE known.version < excluded.version
+        """,
+        [event.fact.document_ref for event in wave],
+        [event.stream_key for event in wave],
+        [event.fact.standing for event in wave],
+        [event.fact.at for event in wave],
+        [event.version for event in wave],
+    )
+
+
+async def holder(tables: Tables, holder_id: UUID) -> Record | None:
+    return await tables.fetchrow("SELECT * FROM {holder} WHERE holder_id = $1", holder_id)
+
+
+async def documents(tables: Tables, holder_id: UUID) -> list[Record]:
+    return await tables.fetch(
+        "SELECT document_ref, application_id, standing, since FROM {holder_document}"
+        " WHERE holder_id = $1 ORDER BY version",
+        holder_id,
+    )
