@@ -11,6 +11,7 @@ _PASSING = (
     KafkaError,
     OSError,
     TimeoutError,
+    asyncpg.InternalClientError,  # the server ended the session between two of our messages
     pg.PostgresConnectionError,
     pg.TransactionRollbackError,  # serialization failure, deadlock
     pg.InsufficientResourcesError,  # disk full, too many connections

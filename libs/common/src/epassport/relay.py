@@ -104,8 +104,7 @@ class _Wire:
 
     def record(self, row: OutboxRow) -> Outgoing:
         headers, value = row.headers, row.payload
-        public = _is_public(self._topics[row.topic])
-        if self._sign is not None and public and value is not None:
+        if self._sign is not None and value is not None and _is_public(self._topics[row.topic]):
             headers, value = {"content-type": "application/jose"}, self._sign(structured(row))
         octets = tuple((name, text.encode()) for name, text in headers.items())
         return Outgoing(row.position, row.topic, row.key.encode(), octets, value)

@@ -108,7 +108,7 @@ def confirmed_prefixes(records: Sequence[Outgoing], confirmed: Sequence[bool]) -
 
 async def _hand_over(producer: AIOKafkaProducer, record: Outgoing) -> "asyncio.Future[object]":
     future: asyncio.Future[object] = await producer.send(
-        record.topic, record.value, key=record.key, headers=record.headers
+        record.topic, record.value, key=record.key, headers=list(record.headers)
     )
     return future
 

@@ -1,0 +1,473 @@
+"""The consumer against real Kafka and PostgreSQL: one effect each, in order, none lost."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from kafka_notes import (
+    AT,
+    IDS,
+    NoteLost,
+    Notes,
+    consuming,
+    damaged,
+    headers_of,
+    new_topic,
+    note,
+    notes,
+    parked,
+    prepare,
+    stored_offset,
+    until,
+    wire,
+    write,
+)
+from structlog.testing import capture_logs
+
+from epassport.actor import service_actor
+from epassport.database import Connection, Database
+from epassport.errors import KeyPending, Poison
+from epassport.parking import NotDiscardable
+from epassport.records import Incoming
+from epassport_contracts import ServiceName
+from epassport_contracts.registry import Cleanup, Topic
+from epassport_sandbox.stack import Stack
+
+pytestmark = pytest.mark.stack
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def db(database: str) -> AsyncIterator[Database]:
+    await prepare(database)
+    opened = await Database.connect(database)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def kafka(stack: Stack) -> str:
+    return stack.kafka.bootstrap
+
+
+async def reached(db: Database, topic: Topic, offset: int) -> None:
+    """Every record before this offset is done with."""
+
+    async def done() -> bool:
+        return await stored_offset(db, topic) >= offset
+
+    await until(done)
+
+
+async def test_a_record_delivered_twice_has_one_effect(db: Database, kafka: str) -> None:
+    topic = await new_topic(kafka)
+    await write(kafka, topic, note("a", 1), note("a", 2), note("a", 1), note("a", 2), note("a", 3))
+    async with consuming(db, kafka, Notes(topic), topic):
+        await reached(db, topic, 5)
+    assert await notes(db) == ["a1", "a2", "a3"]
+
+
+async def test_a_restarted_consumer_goes_on_where_it_stopped(db: Database, kafka: str) -> None:
+    topic = await new_topic(kafka)
+    await write(kafka, topic, note("a", 1))
+    async with consuming(db, kafka, Notes(topic), topic):
+        await reached(db, topic, 1)
+    await write(kafka, topic, note("a", 2))
+    async with consuming(db, kafka, Notes(topic), topic):
+        await reached(db, topic, 2)
+    assert await notes(db) == ["a1", "a2"]
+
+
+async def test_the_stored_offset_counts_and_not_the_one_in_kafka(db: Database, kafka: str) -> None:
+    """As after the database was restored from a backup: Kafka's offset is ahead of ours."""
+    topic = await new_topic(kafka)
+    await write(kafka, topic, note("a", 1), note("a", 2))
+    async with consuming(db, kafka, Notes(topic), topic):
+        await reached(db, topic, 2)
+    async with db.connection() as connection:
+        await connection.execute("UPDATE consumer_offsets SET next_offset = 1")
+        await connection.execute("UPDATE consumer_sequences SET sequence = 1")
+        await connection.execute("DELETE FROM notes WHERE text = 'a2'")
+    async with consuming(db, kafka, Notes(topic), topic):
+        await reached(db, topic, 2)
+    assert await notes(db) == ["a1", "a2"]
+
+
+async def test_a_gap_holds_only_its_stream_and_drains_when_it_is_filled(
+    db: Database, kafka: str
+) -> None:
+    topic = await new_topic(kafka)
+    await write(kafka, topic, note("a", 1), note("a", 3), note("b", 1), note("a", 4), note("b", 2))
+    async with consuming(db, kafka, Notes(topic), topic):
+        await reached(db, topic, 5)
+        assert await notes(db) == ["a1", "b1", "b2"]
+        assert await parked(db) == [("a", 1, "gap"), ("a", 3, "behind")]
+        await write(kafka, topic, note("a", 2), note("a", 3), note("a", 5))
+        await reached(db, topic, 8)
+
+        async def drained() -> bool:
+            return await parked(db) == []
+
+        await until(drained)
+    assert await notes(db, "a") == ["a1", "a2", "a3", "a4", "a5"]
+
+
+async def test_a_sweep_drains_what_a_crash_left_undrained(db: Database, kafka: str) -> None:
+    topic = await new_topic(kafka)
+    await write(kafka, topic, note("a", 2), note("a", 3))
+    async with consuming(db, kafka, Notes(topic), topic) as runner:
+        await reached(db, topic, 2)
+        async with db.connection() as connection:  # record 1 was applied, then we were killed
+            await connection.execute(
+                "INSERT INTO consumer_sequences VALUES ('notes', $1, 'a', 1)", topic.name
+            )
+        await runner.sweep()
+    assert await notes(db) == ["a2", "a3"]
+    assert await parked(db) == []
+
+
+async def test_a_stream_held_by_a_gap_for_too_long_is_reported_once(
+    db: Database, kafka: str
+) -> None:
+    topic = await new_topic(kafka)
+    await write(kafka, topic, note("a", 2))
+    runner_of = consuming(db, kafka, Notes(topic), topic, gap_alarm=timedelta(0))
+    async with runner_of as runner:
+        await reached(db, topic, 1)
+        with capture_logs() as lines:
+            await runner.sweep()
+            await runner.sweep()
+    alarms = [line for line in lines if line["event"] == "stream-held-by-gap"]
+    assert [(line["key"], line["topic"]) for line in alarms] == [("a", topic.name)]
+
+
+class FailsAt(Notes):
+    """A bug that one record brings to light."""
+
+    def __init__(self, text: str, *topics: Topic) -> None:
+        super().__init__(*topics)
+        self.text = text
+        self.calls = 0
+
+    async def apply(self, connection: Connection, records: Sequence[Incoming]) -> None:
+        await super().apply(connection, records)
+        for record in records:
+            if getattr(record.event, "text", None) == self.text:
+                self.calls += 1
+                raise KeyError(self.text)
+
+
+async def test_a_slice_that_fails_at_one_record_parks_its_stream_and_applies_the_rest(
+    db: Database, kafka: str
+) -> None:
+    topic = await new_topic(kafka)
+    handler = FailsAt("b1", topic)
+    await write(
+        kafka, topic,
+        note("a", 1), note("b", 1), note("a", 2), note("b", 2), note("c", 1),
+    )  # fmt: skip
+    async with consuming(db, kafka, handler, topic):
+        await reached(db, topic, 5)
+    assert await notes(db) == ["a1", "a2", "c1"]
+    assert await parked(db) == [("b", 1, "bug"), ("b", 3, "behind")]
+    assert handler.calls == 4  # once in the slice, three times alone
+
+
+async def test_a_mended_bug_is_replayed_in_order(db: Database, kafka: str) -> None:
+    topic = await new_topic(kafka)
+    handler = FailsAt("b1", topic)
+    await write(kafka, topic, note("b", 1), note("b", 2))
+    async with consuming(db, kafka, handler, topic) as runner:
+        await reached(db, topic, 2)
+        assert await runner.replay("notes", "b") == 0
+        assert await parked(db) == [("b", 0, "bug"), ("b", 1, "behind")]
+        handler.text = ""
+        await write(kafka, topic, note("b", 3))
+        await reached(db, topic, 3)
+        assert await runner.replay("notes", "b") == 3
+    assert await notes(db) == ["b1", "b2", "b3"]
+    assert await parked(db) == []
+
+
+async def test_poison_in_the_middle_parks_its_stream_and_others_go_on(
+    db: Database, kafka: str
+) -> None:
+    topic = await new_topic(kafka)
+    await write(
+        kafka, topic,
+        note("a", 1), damaged("a", 2), note("b", 1), note("a", 3), note("b", 2),
+    )  # fmt: skip
+    async with consuming(db, kafka, Notes(topic), topic):
+        await reached(db, topic, 5)
+    assert await notes(db) == ["a1", "b1", "b2"]
+    assert await parked(db) == [("a", 1, "malformed-event"), ("a", 3, "behind")]
+
+
+async def test_a_discarded_record_lets_the_rest_of_its_stream_go_on(
+    db: Database, kafka: str
+) -> None:
+    topic = await new_topic(kafka)
+    await write(kafka, topic, note("a", 1), damaged("a", 2), note("a", 3), note("a", 4))
+    async with consuming(db, kafka, Notes(topic), topic) as runner:
+        await reached(db, topic, 4)
+        operator = service_actor("operator")
+        with pytest.raises(NotDiscardable):
+            await runner.discard("notes", topic.name, 0, 2, operator, "out of order")
+        with pytest.raises(NotDiscardable):
+            await runner.discard("notes", topic.name, 0, 9, operator, "not parked")
+        await runner.discard("notes", topic.name, 0, 1, operator, "sent by a broken build")
+        assert await runner.replay("notes", "a") == 2
+    assert await notes(db) == ["a1", "a3", "a4"]
+    async with db.connection() as connection:
+        kept = await connection.fetchrow(
+            "SELECT record_offset, discard_reason, discarded_by->>'subject' AS by FROM discarded"
+        )
+    assert kept is not None
+    assert tuple(kept) == (1, "sent by a broken build", "operator")
+
+
+async def test_every_way_of_being_unreadable_is_parked_with_its_cause(
+    db: Database, kafka: str
+) -> None:
+    topic = await new_topic(kafka)
+    _, headers, value = note("x", 1)
+
+    def changed(**new: str | None) -> list[tuple[str, bytes | None]]:
+        return [
+            (name, new[name].encode() if new[name] is not None else None)  # type: ignore[union-attr]
+            if name in new
+            else (name, octets)
+            for name, octets in headers
+        ]
+
+    cases = {
+        "null-key": (None, headers, value),
+        "unreadable-key": (b"\xff\xfe", headers, value),
+        "no-value": (b"c", headers, None),
+        "wrong-source": (b"d", changed(ce_source="/epassport/somebody"), value),
+        "unknown-type": (b"e", changed(ce_type="NoteBurnt"), value),
+        "unknown-version": (b"f", changed(ce_dataschema="NoteTaken/v2"), value),
+        "malformed-event": (b"g", headers, b"[]"),
+        "null header": (b"h", changed(ce_id=None), value),
+        "header no text": (b"i", [*headers[1:], ("ce_specversion", b"\xff")], value),
+        "id no uuid": (b"j", changed(ce_id="17"), value),
+        "time without zone": (b"k", changed(ce_time="2026-11-22T12:00:00"), value),
+        "sequence zero": (b"l", changed(ce_sequence="0"), value),
+        "other content": (b"m", changed(**{"content-type": "text/xml"}), value),
+        "no header": (b"n", [], value),
+    }
+    await write(kafka, topic, *cases.values(), note("z", 1))
+    async with consuming(db, kafka, Notes(topic), topic):
+        await reached(db, topic, len(cases) + 1)
+    causes = [cause for _, _, cause in await parked(db)]
+    assert causes[:7] == list(cases)[:7]
+    assert causes[7:] == ["bad-header"] * 7
+    assert await notes(db) == ["z1"]
+
+
+async def test_a_bad_value_shows_in_no_column_but_the_value_itself(
+    db: Database, kafka: str
+) -> None:
+    topic = await new_topic(kafka)
+    secret = b'{"at": "2026-11-22T12:00:00Z", "text": {"surname": "Ivanova"}}'
+    await write(kafka, topic, (b"a", note("a", 1)[1], secret))
+    async with consuming(db, kafka, Notes(topic), topic):
+        await reached(db, topic, 1)
+    async with db.connection() as connection:
+        detail = await connection.fetchval("SELECT detail FROM parked")
+    assert detail == "text: string_type"
+
+
+async def test_events_nobody_asked_for_still_count_in_the_sequence(
+    db: Database, kafka: str
+) -> None:
+    topic = await new_topic(kafka)
+    lost = NoteLost(at=AT)
+    other = (b"a", wire(headers_of(lost, "a", 2)), lost.model_dump_json().encode())
+    await write(kafka, topic, note("a", 1), other, note("a", 3))
+    async with consuming(db, kafka, Notes(topic), topic):
+        await reached(db, topic, 3)
+    assert await notes(db) == ["a1", "a3"]
+
+
+async def test_tombstones_of_a_compacted_topic_are_passed_over(db: Database, kafka: str) -> None:
+    topic = await new_topic(kafka, cleanup=Cleanup.COMPACTED)
+    await write(kafka, topic, note("a", None, "one"), (b"a", [], None), note("a", None, "two"))
+    async with consuming(db, kafka, Notes(topic), topic):
+        await reached(db, topic, 3)
+    assert await notes(db) == ["one", "two"]
+    assert await parked(db) == []
+
+
+async def test_on_a_topic_without_sequence_poison_holds_its_key_in_order(
+    db: Database, kafka: str
+) -> None:
+    topic = await new_topic(kafka, cleanup=Cleanup.COMPACTED)
+    await write(
+        kafka, topic,
+        note("a", None, "one"), damaged("a", None), note("a", None, "two"), note("b", None, "b"),
+    )  # fmt: skip
+    async with consuming(db, kafka, Notes(topic), topic) as runner:
+        await reached(db, topic, 4)
+        assert await notes(db) == ["one", "b"]
+        await runner.discard("notes", topic.name, 0, 1, service_actor("operator"), "damaged")
+        await runner.sweep()
+    assert await notes(db, "a") == ["one", "two"]
+
+
+class Waits(Notes):
+    """The outside is not ready the first times."""
+
+    def __init__(self, times: int, fault: Exception, *topics: Topic) -> None:
+        super().__init__(*topics)
+        self.times = times
+        self.fault = fault
+
+    async def apply(self, connection: Connection, records: Sequence[Incoming]) -> None:
+        await super().apply(connection, records)
+        if self.times:
+            self.times -= 1
+            raise self.fault
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        KeyPending(IDS, "identity"),
+        asyncpg.DeadlockDetectedError("deadlock detected"),
+        asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"),
+        TimeoutError(),
+        OSError("network is unreachable"),
+    ],
+    ids=lambda fault: type(fault).__name__,
+)
+async def test_a_passing_fault_is_waited_out_and_nothing_is_skipped(
+    db: Database, kafka: str, fault: Exception
+) -> None:
+    topic = await new_topic(kafka)
+    handler = Waits(3, fault, topic)
+    await write(kafka, topic, note("a", 1), note("b", 1), note("a", 2))
+    async with consuming(db, kafka, handler, topic):
+        await reached(db, topic, 3)
+    assert handler.times == 0
+    assert await notes(db) == ["a1", "b1", "a2"]
+    assert await parked(db) == []
+
+
+async def test_a_handler_that_calls_a_record_poison_parks_it_at_once(
+    db: Database, kafka: str
+) -> None:
+    class Refuses(FailsAt):
+        async def apply(self, connection: Connection, records: Sequence[Incoming]) -> None:
+            try:
+                await super().apply(connection, records)
+            except KeyError:
+                raise Poison("wrong-signature") from None
+
+    topic = await new_topic(kafka)
+    handler = Refuses("a1", topic)
+    await write(kafka, topic, note("a", 1), note("b", 1))
+    async with consuming(db, kafka, handler, topic):
+        await reached(db, topic, 2)
+    assert await parked(db) == [("a", 0, "wrong-signature")]
+    assert await notes(db) == ["b1"]
+    assert handler.calls == 2  # in the slice, then alone
+
+
+async def test_where_a_transaction_may_touch_a_stream_once_a_slice_is_cut(
+    db: Database, kafka: str
+) -> None:
+    class OnePerStream(Notes):
+        one_per_stream = True
+
+        def __init__(self, *topics: Topic) -> None:
+            super().__init__(*topics)
+            self.pieces: list[list[str]] = []
+
+        async def apply(self, connection: Connection, records: Sequence[Incoming]) -> None:
+            self.pieces.append([record.key for record in records])
+            await super().apply(connection, records)
+
+    topic = await new_topic(kafka)
+    handler = OnePerStream(topic)
+    many = [note(f"s{number}", 1) for number in range(120)]
+    await write(kafka, topic, note("a", 1), note("b", 1), note("a", 2), *many)
+    async with consuming(db, kafka, handler, topic):
+        await reached(db, topic, 123)
+    assert all(len(set(piece)) == len(piece) <= 100 for piece in handler.pieces)
+    assert handler.pieces[0] == ["a", "b"]
+    assert len(await notes(db)) == 123
+
+
+async def test_two_workers_that_read_the_same_records_have_one_effect(
+    db: Database, kafka: str
+) -> None:
+    """Two Kafka groups, one stored offset: what a worker is that lost its partition unawares."""
+    topic = await new_topic(kafka, partitions=2)
+    first = consuming(db, kafka, Notes(topic), topic)
+    second = consuming(db, kafka, Notes(topic), topic, service=ServiceName.BIOMETRICS)
+    async with first, second:
+        for round_ in range(10):
+            for partition, key in enumerate("ab"):
+                sequences = range(round_ * 20 + 1, round_ * 20 + 21)
+                records = [note(key, sequence) for sequence in sequences]
+                await write(kafka, topic, *records, partition=partition)
+        await reached(db, topic, 400)
+    assert await notes(db, "a") == [f"a{n}" for n in range(1, 201)]
+    assert await notes(db, "b") == [f"b{n}" for n in range(1, 201)]
+
+
+async def test_a_second_runner_of_the_group_takes_over_without_loss_or_repeat(
+    db: Database, kafka: str
+) -> None:
+    topic = await new_topic(kafka, partitions=2)
+    keys = {0: "a", 1: "b"}
+
+    async def write_to_both(first: int, last: int) -> None:
+        for partition, key in keys.items():
+            records = [note(key, sequence) for sequence in range(first, last + 1)]
+            await write(kafka, topic, *records, partition=partition)
+
+    async with consuming(db, kafka, Notes(topic), topic) as old:
+        await write_to_both(1, 50)
+        async with consuming(db, kafka, Notes(topic), topic) as new:
+
+            async def shared() -> bool:
+                return {len(r.state().subscriptions[0].partitions) for r in (old, new)} == {1}
+
+            await until(shared)
+            await write_to_both(51, 100)
+            await reached(db, topic, 200)
+        await write_to_both(101, 150)
+        await reached(db, topic, 300)
+    for key in keys.values():
+        assert await notes(db, key) == [f"{key}{n}" for n in range(1, 151)]
+
+
+async def test_a_consumer_stands_still_when_most_of_its_topic_is_bad(
+    db: Database, kafka: str
+) -> None:
+    topic = await new_topic(kafka)
+    async with consuming(db, kafka, Notes(topic), topic) as runner:
+        await write(kafka, topic, *(damaged(f"bad{n}", 1) for n in range(30)))
+        await reached(db, topic, 30)
+
+        async def open_circuit() -> bool:
+            state = runner.state().subscriptions[0]
+            return state.circuit_open and state.postponed == {0}
+
+        await until(open_circuit)
+
+
+async def test_a_topic_made_anew_is_not_taken_for_applied(db: Database, kafka: str) -> None:
+    topic = await new_topic(kafka)
+    await write(kafka, topic, note("a", 1))
+    async with db.connection() as connection:
+        await connection.execute(
+            "INSERT INTO consumer_offsets VALUES ('notes', $1, 0, 70)", topic.name
+        )
+    async with consuming(db, kafka, Notes(topic), topic) as runner:
+        assert runner.state().subscriptions[0].postponed == {0}
+    assert await stored_offset(db, topic) == 70
+    assert await notes(db) == []

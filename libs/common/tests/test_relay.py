@@ -1,0 +1,386 @@
+"""The relay against real PostgreSQL and Kafka: everything is sent, in order per key."""
+
+import asyncio
+import gc
+import json
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError
+from kafka_notes import (
+    SERVICE,
+    Notes,
+    clients_of,
+    consuming,
+    new_topic,
+    notes,
+    prepare,
+    put_out,
+    read_topic,
+    until,
+    waiting_in_outbox,
+)
+
+from epassport.database import Database
+from epassport.errors import Unsafe
+from epassport.outbox import FENCED_SHARD, SHARDS, shard_of
+from epassport.relay import Relay
+from epassport.sending import FencedSender, Outgoing, confirmed_prefixes
+from epassport.signals import Signals
+from epassport_contracts import ServiceName
+from epassport_contracts.registry import SUBJECT_KEYS, Classification, Cleanup, Topic
+from epassport_sandbox.stack import Stack
+
+STOPPED_RELAY = Path(__file__).with_name("relay_that_stops.py")
+APPLICATIONS = "internal.enrollment.application.v1"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def dsn(database: str) -> str:
+    await prepare(database)
+    return database
+
+
+@pytest.fixture
+def kafka(stack: Stack) -> str:
+    return stack.kafka.bootstrap
+
+
+@asynccontextmanager
+async def relaying(dsn: str, kafka: str, *, signals: Signals | None = None) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as group:  # a relay that dies ends the test
+        relay = group.create_task(
+            Relay(dsn, SERVICE, clients_of(kafka), signals or Signals()).run()
+        )
+        try:
+            yield
+        finally:
+            relay.cancel()
+
+
+async def emptied(dsn: str) -> None:
+    async def empty() -> bool:
+        return await waiting_in_outbox(dsn) == 0
+
+    await until(empty)
+
+
+async def texts(kafka: str, topic: Topic, key: str) -> list[str]:
+    return [text for written_key, text in await read_topic(kafka, topic) if written_key == key]
+
+
+def first_times(texts: Sequence[str]) -> list[str]:
+    """Without repeats: what a consumer that knows the sequence takes."""
+    return list(dict.fromkeys(texts))
+
+
+def life(key: str, first: int, last: int) -> list[tuple[str, int, str]]:
+    return [(key, sequence, f"{key}{sequence}") for sequence in range(first, last + 1)]
+
+
+async def end_sessions(dsn: str, shard: int | None = None) -> None:
+    """What the server does to the session of a relay that was stopped for too long."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name LIKE $1",
+            "epassport-relay-%" if shard is None else f"epassport-relay-{shard}",
+        )
+    finally:
+        await connection.close()
+
+
+def test_a_key_is_always_in_the_same_shard_and_compacted_topics_in_their_own() -> None:
+    assert shard_of(APPLICATIONS, "application/1") == 1
+    assert {shard_of(APPLICATIONS, str(n)) for n in range(50)} == set(range(SHARDS))
+    assert {shard_of(SUBJECT_KEYS, str(n)) for n in range(50)} == {FENCED_SHARD}
+
+
+def test_only_what_stands_before_a_keys_first_failure_is_forgotten() -> None:
+    records = [
+        Outgoing(position, topic, key, (), b"")
+        for position, (topic, key) in enumerate(
+            [("t", b"a"), ("t", b"b"), ("t", b"a"), ("t", b"a"), ("u", b"a"), ("t", b"b")]
+        )
+    ]
+    assert confirmed_prefixes(records, [True, True, False, True, True, True]) == [0, 1, 4, 5]
+    assert confirmed_prefixes(records, [True, False]) == [0]
+    assert confirmed_prefixes(records, []) == []
+
+
+async def test_what_waits_in_the_outbox_is_sent_in_order_and_forgotten(
+    dsn: str, kafka: str
+) -> None:
+    topic = await new_topic(kafka, partitions=4)
+    keys = [f"k{n}" for n in range(20)]
+    for key in keys:
+        await put_out(dsn, topic, life(key, 1, 30))
+    async with relaying(dsn, kafka):
+        await emptied(dsn)
+    written = await read_topic(kafka, topic)
+    assert len(written) == 600
+    for key in keys:
+        assert [text for k, text in written if k == key] == [f"{key}{n}" for n in range(1, 31)]
+
+
+async def test_a_row_of_a_late_commit_is_sent_before_those_that_follow_it(
+    dsn: str, kafka: str
+) -> None:
+    topic = await new_topic(kafka)
+    late = await asyncpg.connect(dsn)
+    transaction = late.transaction()
+    await transaction.start()
+    await late.execute("SELECT pg_current_xact_id()")
+    await put_out(dsn, topic, life("a", 2, 2))
+    async with relaying(dsn, kafka):
+        await put_out(dsn, topic, life("a", 3, 3))
+        await late.execute(
+            """
+            INSERT INTO outbox (transaction_id, shard, id, aggregatetype, aggregateid, type,
+                                headers, payload)
+            SELECT pg_current_xact_id(), shard, gen_random_uuid(), aggregatetype, aggregateid,
+                   type, headers, convert_to('{"text": "a1"}', 'UTF8')
+              FROM outbox LIMIT 1
+            """
+        )
+        assert await waiting_in_outbox(dsn) == 2
+        await transaction.commit()
+        await emptied(dsn)
+    await late.close()
+    assert await texts(kafka, topic, "a") == ["a1", "a2", "a3"]
+
+
+async def test_a_commit_in_the_same_process_wakes_the_relay() -> None:
+    signals = Signals()
+    mark = signals.mark("outbox")
+    waiting = asyncio.create_task(signals.wait("outbox", 30))
+    await asyncio.sleep(0)
+    signals.committed()
+    assert await waiting
+    assert await signals.wait("outbox", 30, since=mark)
+    assert not await signals.wait("outbox", 0.001, since=signals.mark("outbox"))
+
+
+async def test_a_relay_killed_between_send_and_delete_loses_nothing_and_keeps_order(
+    dsn: str, kafka: str
+) -> None:
+    topic = await new_topic(kafka)
+    keys = [f"k{n}" for n in range(8)]
+    for key in keys:
+        await put_out(dsn, topic, life(key, 1, 20))
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, STOPPED_RELAY, dsn, kafka, "killed", "50"
+    )
+    assert await asyncio.wait_for(child.wait(), 30) == -9
+    assert await waiting_in_outbox(dsn) > 0
+    async with relaying(dsn, kafka):
+        await emptied(dsn)
+    written = await read_topic(kafka, topic)
+    assert len(written) > 160  # some were sent twice
+    for key in keys:
+        of_key = [text for k, text in written if k == key]
+        assert first_times(of_key) == [f"{key}{n}" for n in range(1, 21)]
+
+
+async def test_two_relays_that_take_shards_from_each_other_keep_order_and_lose_nothing(
+    dsn: str, kafka: str
+) -> None:
+    topic = await new_topic(kafka, partitions=4)
+    keys = [f"k{n}" for n in range(12)]
+    async with relaying(dsn, kafka), relaying(dsn, kafka):
+        for round_ in range(6):
+            for key in keys:
+                await put_out(dsn, topic, life(key, round_ * 10 + 1, round_ * 10 + 10))
+            await end_sessions(dsn)
+        await emptied(dsn)
+    written = await read_topic(kafka, topic)
+    for key in keys:
+        of_key = [text for k, text in written if k == key]
+        assert first_times(of_key) == [f"{key}{n}" for n in range(1, 61)]
+
+
+async def test_one_shard_is_sent_by_one_relay_at_a_time(dsn: str, kafka: str) -> None:
+    async def holders() -> list[int]:
+        connection = await asyncpg.connect(dsn)
+        try:
+            rows = await connection.fetch(
+                "SELECT objid::int AS shard FROM pg_locks JOIN pg_database d ON d.oid = database"
+                " WHERE locktype = 'advisory' AND granted AND datname = current_database()"
+                " ORDER BY objid"
+            )
+        finally:
+            await connection.close()
+        return [row["shard"] for row in rows]
+
+    async def all_held() -> bool:
+        return await holders() == [0, 1, 2, 3, 4]
+
+    async with relaying(dsn, kafka), relaying(dsn, kafka):
+        await until(all_held)
+    assert await holders() == []
+
+
+async def set_largest_record(kafka: str, topic: Topic, octets: int) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        resource = ConfigResource(
+            ConfigResourceType.TOPIC, topic.name, {"max.message.bytes": str(octets)}
+        )
+        await admin.alter_configs([resource])
+    finally:
+        await admin.close()
+
+
+async def test_after_a_failed_send_a_key_goes_on_at_its_first_unsent_record(
+    dsn: str, kafka: str
+) -> None:
+    """The second record is refused by the broker at first; each fills a batch of its own.
+
+    A broker takes any first number of a producer it has not seen, so the third may slip in
+    before the second; the consumer, who counts, puts that right.
+    """
+    topic = await new_topic(kafka, config={"max.message.bytes": "100000"})
+    other = await new_topic(kafka)
+    large, larger = "x" * 70_000, "x" * 150_000
+    await put_out(dsn, topic, [("a", 1, f"1{large}"), ("a", 2, f"2{larger}"), ("a", 3, "3")])
+    await put_out(dsn, other, life("b", 1, 3))
+    async with relaying(dsn, kafka):
+
+        async def only_the_rest_waits() -> bool:
+            return await waiting_in_outbox(dsn) == 2
+
+        await until(only_the_rest_waits)
+        assert await texts(kafka, other, "b") == ["b1", "b2", "b3"]
+        await set_largest_record(kafka, topic, 1_000_000)
+        await emptied(dsn)
+    sent = [text[0] for text in await texts(kafka, topic, "a")]
+    assert sent.count("1") == 1
+    assert sent[-2:] == ["2", "3"]
+    opened = await Database.connect(dsn)
+    async with consuming(opened, kafka, Notes(topic), topic):
+
+        async def all_applied() -> bool:
+            return len(await notes(opened)) == 3
+
+        await until(all_applied)
+        assert [text[0] for text in await notes(opened)] == ["1", "2", "3"]
+    await opened.close()
+
+
+async def test_an_older_producer_of_a_fenced_shard_writes_nothing_visible(kafka: str) -> None:
+    topic = await new_topic(kafka, cleanup=Cleanup.COMPACTED)
+    name = f"test-relay-{topic.name}"
+    old, new = FencedSender(clients_of(kafka), name), FencedSender(clients_of(kafka), name)
+
+    def record(text: str) -> Outgoing:
+        return Outgoing(1, topic.name, b"a", (), json.dumps({"text": text}).encode())
+
+    await old.open()
+    try:
+        assert (await old.send([record("first")])).confirmed == [1]
+        await new.open()
+        try:
+            assert (await new.send([record("newer")])).confirmed == [1]
+            sent = await old.send([record("late")])
+            assert sent.confirmed == ()
+            assert isinstance(sent.fault, KafkaError)
+        finally:
+            await new.close()
+    finally:
+        await old.close()
+        del old, sent
+        gc.collect()  # aiokafka leaves futures of a fenced producer unread; they log here, not later
+    assert await texts(kafka, topic, "a") == ["first", "newer"]
+
+
+async def test_a_relay_frozen_while_sending_cannot_bring_an_old_value_back(
+    dsn: str, kafka: str
+) -> None:
+    topic = await new_topic(kafka, cleanup=Cleanup.COMPACTED)
+    await put_out(dsn, topic, [("a", 1, "old")])
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, STOPPED_RELAY, dsn, kafka, "frozen", "1", stdout=asyncio.subprocess.PIPE
+    )
+    try:
+
+        async def stopped() -> bool:
+            status = Path(f"/proc/{child.pid}/stat")
+            return " T " in await asyncio.to_thread(status.read_text)
+
+        await until(stopped)
+        await end_sessions(dsn, FENCED_SHARD)
+        async with relaying(dsn, kafka):
+            await emptied(dsn)
+            await put_out(dsn, topic, [("a", 2, "new")])
+            await emptied(dsn)
+            child.send_signal(18)  # SIGCONT
+            assert child.stdout is not None
+            async with asyncio.timeout(30):
+                while b"relay-shard-starts-over" not in await child.stdout.readline():
+                    continue
+    finally:
+        child.kill()
+        await child.wait()
+    assert await texts(kafka, topic, "a") == ["old", "new"]
+
+
+async def test_the_server_ends_the_session_of_a_relay_that_stands_still(
+    dsn: str, kafka: str
+) -> None:
+    async with relaying(dsn, kafka):
+        connection = await asyncpg.connect(dsn)
+        try:
+
+            async def connected() -> bool:
+                count = await connection.fetchval(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND application_name LIKE 'epassport-relay-%'"
+                )
+                return bool(count == 5)
+
+            await until(connected)
+        finally:
+            await connection.close()
+
+
+async def test_records_of_a_public_topic_are_signed_as_they_are_sent(dsn: str, kafka: str) -> None:
+    topic = await new_topic(kafka, classification=Classification.PUBLIC)
+    await put_out(dsn, topic, [("a", 1, "hello")])
+
+    def sign(document: bytes) -> bytes:
+        return b"signed:" + document
+
+    relay = asyncio.create_task(
+        Relay(dsn, SERVICE, clients_of(kafka), Signals(), sign, topics={topic.name: topic}).run()
+    )
+    await emptied(dsn)
+    relay.cancel()
+    await asyncio.wait({relay})
+    consumer = AIOKafkaConsumer(topic.name, bootstrap_servers=kafka, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        record = await asyncio.wait_for(consumer.getone(), 30)
+    finally:
+        await consumer.stop()
+    assert record.headers == (("content-type", b"application/jose"),)
+    assert record.value.startswith(b"signed:")
+    document = json.loads(record.value.removeprefix(b"signed:"))
+    assert document["data"] == {"at": "2026-11-22T12:00:00Z", "text": "hello"}
+    assert document["type"] == "NoteTaken"
+    assert document["datacontenttype"] == "application/json"
+    assert document["specversion"] == "1.0"
+
+
+def test_a_service_with_public_topics_cannot_relay_without_a_signer(dsn: str, kafka: str) -> None:
+    with pytest.raises(Unsafe, match="nothing signs"):
+        Relay(dsn, ServiceName.VERIFICATION, clients_of(kafka), Signals())
