@@ -1,0 +1,194 @@
+"""Everything about one document that is made before a blank is touched: files, codes, faces.
+
+Pure but for the signature of the codes. DG15 and EF.SOD are not here: the chip makes its
+own key, so they belong to the bench.
+"""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID
+
+from card_personalization.faces import CardFace, render_back, render_front
+from card_personalization.marks import read_portrait
+from epassport_contracts.fields import Identity
+from epassport_credentials import identity as stated
+from epassport_credentials.card_qr import (
+    IdentityCard,
+    SmallCard,
+    issue_identity_card_qr,
+    issue_small_card_qr,
+    with_portrait,
+)
+from epassport_credentials.cwt import StatusReference
+from epassport_credentials.face import MAX_IMAGE_BYTES, build_dg2
+from epassport_credentials.lds import EF_COM, build_dg1, build_ef_com, data_group_name
+from epassport_credentials.mrz import Mrz, build_td1, yymmdd
+from epassport_credentials.signer import Signer
+from epassport_credentials.transliteration import to_icao
+
+ISSUING_STATE = "RUS"
+DOCUMENT_CODE = "I"  # Doc 9303-5 §4.2.2: the first character of an identity card
+AUTHORITY = "МВД РОССИИ"
+DATA_GROUPS = (1, 2, 15)
+ADULT_YEARS = 18
+
+FRONT, BACK = "front", "back"
+SMALL_CODE, IDENTITY_CODE = "small-code", "identity-code"
+PNG, TEXT = "image/png", "text/plain"
+
+_REGIONS = {
+    "RU-MOW": "г. Москва",
+    "RU-MOS": "Московская область",
+    "RU-TA": "Республика Татарстан",
+}
+_JPEG_START = b"\xff\xd8\xff"
+_CHIP_PORTRAIT = (413, 531)  # 35 x 45 mm at 300 dpi
+_CHIP_QUALITIES = (85, 75, 65, 55, 45, 35, 25)
+
+
+@dataclass(frozen=True)
+class Particulars:
+    """One document. face: as biometrics released it; made_at: when the data is made."""
+
+    document_ref: UUID
+    document_number: str = field(repr=False)
+    identity: Identity = field(repr=False)
+    face: bytes = field(repr=False)
+    region: str
+    made_at: datetime
+    valid_until: date
+    status: StatusReference
+
+    @property
+    def expires_at(self) -> datetime:
+        """The last day counts whole."""
+        return datetime.combine(self.valid_until + timedelta(days=1), time(), UTC)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """chip: data groups by the names of `lds`; prints: faces and codes by the names above."""
+
+    chip: Mapping[str, bytes]
+    prints: Mapping[str, bytes]
+
+
+def prepare(about: Particulars, signer: Signer, *, dpi: int, specimen: bool) -> Prepared:
+    """signer: of purpose card-qr. About half a second of computing.
+
+    Raises FaceNotPrintable; InvalidCredential and ValueError where a name has letters or a
+    length that no zone or code can hold.
+    """
+    zone = build_td1(_zone(about))
+    portrait = chip_portrait(about.face)
+    small, identity = _codes(about, portrait, signer)
+    face = _card_face(about, zone, small, identity, specimen=specimen)
+    chip = {
+        EF_COM: build_ef_com(DATA_GROUPS),
+        data_group_name(1): build_dg1(zone),
+        data_group_name(2): build_dg2(portrait),
+    }
+    prints = {
+        FRONT: render_front(face, dpi=dpi),
+        BACK: render_back(face, dpi=dpi),
+        SMALL_CODE: small.encode("ascii"),
+        IDENTITY_CODE: identity.encode("ascii"),
+    }
+    return Prepared(chip, prints)
+
+
+def chip_portrait(face: bytes) -> bytes:
+    """A JPEG that DG2 has room for: the picture itself, or the best smaller one.
+
+    Raises FaceNotPrintable: PORTRAIT_UNREADABLE.
+    """
+    picture = read_portrait(face)
+    if face.startswith(_JPEG_START) and len(face) <= MAX_IMAGE_BYTES:
+        return face
+    picture = picture.convert("RGB")
+    picture.thumbnail(_CHIP_PORTRAIT)
+    for quality in _CHIP_QUALITIES:
+        out = io.BytesIO()
+        picture.save(out, "JPEG", quality=quality, dpi=(300, 300))
+        if out.tell() <= MAX_IMAGE_BYTES:
+            break
+    return out.getvalue()
+
+
+def is_adult(birth_date: date, today: date) -> bool:
+    """18 is reached on the day after the birthday (Russian civil code, article 191)."""
+    try:
+        birthday = birth_date.replace(year=birth_date.year + ADULT_YEARS)
+    except ValueError:  # born on 29 February
+        birthday = birth_date.replace(year=birth_date.year + ADULT_YEARS, month=3, day=1)
+    return today >= birthday + timedelta(days=1)
+
+
+def _latin(name: str | None) -> str:
+    """A to Z and single spaces."""
+    return " ".join(to_icao(name or "").replace("<", " ").split())
+
+
+def _zone(about: Particulars) -> Mrz:
+    person = about.identity
+    return Mrz(
+        document_code=DOCUMENT_CODE,
+        issuing_state=ISSUING_STATE,
+        primary=_latin(person.surname),
+        secondary=f"{_latin(person.given_name)} {_latin(person.patronymic)}".strip(),
+        number=about.document_number,
+        nationality=ISSUING_STATE,
+        birth_date=yymmdd(person.birth_date),
+        sex=person.sex.value,
+        expiry_date=yymmdd(about.valid_until),
+    )
+
+
+def _codes(about: Particulars, portrait: bytes, signer: Signer) -> tuple[str, str]:
+    """The small code, and the identity code with the best portrait it has room for."""
+    person = about.identity
+    common = (about.made_at, about.expires_at, about.status)
+    over_18 = is_adult(person.birth_date, about.made_at.date())
+    small = SmallCard(about.document_ref.bytes, over_18, *common)
+    names = (person.surname, person.given_name, person.patronymic)
+    holder = stated.Identity(
+        full_name=" ".join(name for name in names if name),
+        birth_date=person.birth_date,
+        sex=stated.Sex(person.sex.value),
+        document_number=about.document_number,
+        nationality=ISSUING_STATE,
+    )
+    identity = IdentityCard(about.document_ref.bytes, holder, *common)
+    return (
+        issue_small_card_qr(small, signer),
+        issue_identity_card_qr(with_portrait(identity, portrait), signer),
+    )
+
+
+def _card_face(
+    about: Particulars, zone: tuple[str, str, str], small: str, identity: str, *, specimen: bool
+) -> CardFace:
+    person = about.identity
+    return CardFace(
+        surname=person.surname,
+        given_name=person.given_name,
+        patronymic=person.patronymic or "",
+        surname_latin=_latin(person.surname),
+        given_name_latin=_latin(person.given_name),
+        patronymic_latin=_latin(person.patronymic),
+        sex=stated.Sex(person.sex.value),
+        birth_date=person.birth_date,
+        birth_place=person.birth_place,
+        document_number=about.document_number,
+        issue_date=about.made_at.date(),
+        expiry_date=about.valid_until,
+        authority=AUTHORITY,
+        region=_REGIONS.get(about.region, about.region),
+        mrz=zone,
+        portrait=about.face,
+        small_code=small,
+        identity_code=identity,
+        specimen=specimen,
+    )
