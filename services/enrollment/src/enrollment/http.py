@@ -1,4 +1,4 @@
-"""Enrollment over HTTP: registrations, the desk, the decision, the hand-over.
+"""Enrollment over HTTP: the desk, the decision, the hand-over; `registrations` has the rest.
 
 An officer reaches only applications of the own office, a citizen only the own ones; others
 answer as if they did not exist.
@@ -7,8 +7,10 @@ answer as if they did not exist.
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
+
+from asyncpg import Record
 
 from enrollment import application, challenge, holder, holder_readmodel, office, readmodel, rollout
 from enrollment.application_commands import (
@@ -30,17 +32,9 @@ from enrollment.bodies import (
     HolderTicketBody,
     InformationBody,
     Name,
-    OfficeBody,
-    OfficerBody,
-    OpenRolloutBody,
-    PauseBody,
-    Region,
     RejectBody,
-    ResumeBody,
-    StationBody,
     SubmitBody,
     TicketBody,
-    minute_of_day,
 )
 from enrollment.context import App
 from enrollment.office import OfficerId
@@ -81,76 +75,13 @@ ACCESS = AccessTable(
         "hand-over": {Role.HAND_OVER_OFFICER},
         "order-erasure": {Role.ADMINISTRATOR},
         "read-application": _OFFICE | {Role.CITIZEN},
+        "read-progress": _OFFICE | {Role.CITIZEN},
+        "read-progress": _OFFICE | {Role.CITIZEN},
         "list-work": _OFFICE,
         "read-holder": _OFFICE | {Role.CITIZEN, Role.HOTLINE, Role.ADMINISTRATOR},
     }
 )
 routes = Routes(ACCESS)
-
-
-@routes.command("register-office", "/v1/offices")
-async def register_office(body: OfficeBody, call: Call[App]) -> Outcome:
-    time = office.WorkingTime(
-        minute_of_day(body.opens),
-        minute_of_day(body.closes),
-        tuple(sorted(set(body.weekdays))),
-        body.utc_offset_minutes,
-    )
-    command = office.RegisterOffice(call.now, body.region, body.name, time, body.from_day)
-    return await call.send(office.stream(body.office_id), command)
-
-
-@routes.command("register-station", "/v1/offices/{office_id}/stations")
-async def register_station(office_id: Name, body: StationBody, call: Call[App]) -> Outcome:
-    command = office.RegisterStation(call.now, body.station_id, body.from_day)
-    return await call.send(office.stream(office_id), command)
-
-
-@routes.command("register-officer", "/v1/offices/{office_id}/officers")
-async def register_officer(office_id: Name, body: OfficerBody, call: Call[App]) -> Outcome:
-    officer = OfficerId(body.issuer, body.subject)
-    command = office.RegisterOfficer(call.now, officer, body.public_key, body.from_day)
-    return await call.send(office.stream(office_id), command)
-
-
-@routes.command("open-rollout", "/v1/rollouts/{region}/open")
-async def open_rollout(region: Region, body: OpenRolloutBody, call: Call[App]) -> Outcome:
-    command = rollout.OpenRollout(call.now, region, body.opens_on, body.quota)
-    return await call.send(rollout.stream(region), command)
-
-
-@routes.command("pause-rollout", "/v1/rollouts/{region}/pause")
-async def pause_rollout(region: Region, body: PauseBody, call: Call[App]) -> Outcome:
-    command = rollout.PauseRollout(call.now, body.step, body.reason)
-    return await call.send(rollout.stream(region), command)
-
-
-@routes.command("resume-rollout", "/v1/rollouts/{region}/resume")
-async def resume_rollout(region: Region, body: ResumeBody, call: Call[App]) -> Outcome:
-    command = rollout.ResumeRollout(call.now, body.step)
-    return await call.send(rollout.stream(region), command)
-
-
-@routes.query("read-rollout", "/v1/rollouts/{region}", reads=("rollouts",))
-async def read_rollout(
-    region: Region, view: View[App], on: date | None = None
-) -> Mapping[str, object]:
-    """The policy as of a day, today where none is named."""
-    day = on or view.now.date()
-    async with view.database.connection() as connection:
-        tables = readmodel.rollouts.on(connection)
-        known = await readmodel.rollout(tables, region)
-        pauses = await readmodel.pauses_on(tables, region, day)
-    if known is None:
-        raise NotFound
-    return {
-        "region": region,
-        "on": day,
-        "open": known["opens_on"] <= day,
-        "opens_on": known["opens_on"],
-        "quota": known["quota"],
-        "pauses": [dict(pause) for pause in pauses],
-    }
 
 
 @routes.query("draw-challenge", "/v1/presence-challenge")
@@ -330,13 +261,8 @@ async def order_erasure(holder_id: UUID, body: ErasureBody, call: Call[App]) -> 
 
 @routes.query("read-application", "/v1/applications/{application_id}", reads=("applications",))
 async def read_application(application_id: UUID, view: View[App]) -> Mapping[str, object]:
-    """identity is null once the person is erased."""
-    async with view.database.connection() as connection:
-        tables = readmodel.applications.on(connection)
-        row = await readmodel.application(tables, application_id)
-        timeline = await readmodel.timeline(tables, application_id)
-    if row is None or not _may_see(view.actor, row["office"], row["holder_id"]):
-        raise NotFound
+    """With the identity, which is null once the person is erased; the holder reads who looked."""
+    row, shown = await _application_shown(application_id, view)
     envelope: Sealed[Identity] = Sealed.model_validate_json(row["identity"])
     (identity,) = await open_for(
         view.database,
@@ -346,12 +272,30 @@ async def read_application(application_id: UUID, view: View[App]) -> Mapping[str
         reason="read-application",
         correlation_id=view.correlation_id,
     )
+    return {**shown, "identity": None if identity is ERASED else identity}
+
+
+@routes.query(
+    "read-progress", "/v1/applications/{application_id}/progress", reads=("applications",)
+)
+async def read_progress(application_id: UUID, view: View[App]) -> Mapping[str, object]:
+    """How far it has come, for whoever need not know whose it is: nothing is opened."""
+    _, shown = await _application_shown(application_id, view)
+    return shown
+
+
+async def _application_shown(
+    application_id: UUID, view: View[App]
+) -> tuple[Record, Mapping[str, object]]:
+    """The row, and what of it may be shown unopened."""
+    async with view.database.connection() as connection:
+        tables = readmodel.applications.on(connection)
+        row = await readmodel.application(tables, application_id)
+        timeline = await readmodel.timeline(tables, application_id)
+    if row is None or not _may_see(view.actor, row["office"], row["holder_id"]):
+        raise NotFound
     shown = {name: value for name, value in row.items() if name != "identity"}
-    return {
-        **shown,
-        "identity": None if identity is ERASED else identity,
-        "timeline": [dict(entry) for entry in timeline],
-    }
+    return row, {**shown, "timeline": [dict(entry) for entry in timeline]}
 
 
 @routes.query("list-work", "/v1/work-queue", reads=("applications",))

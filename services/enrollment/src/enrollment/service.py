@@ -9,6 +9,7 @@ from enrollment import (
     publications,
     reactions,
     readmodel,
+    registrations,
     rollout,
     work,
 )
@@ -28,7 +29,7 @@ def build(settings: Settings | None = None) -> Service:
         publications=[publications],
         reactions=[reactions],
         read_models=[readmodel.applications, readmodel.rollouts, holder_readmodel.holders],
-        routes=[http.routes],
+        routes=[http.routes, registrations.routes],
         app=open_app,
         works=[(work.REASSIGN, work.reassign)],
         signs=frozenset({SigningPurpose.DESK_TICKET, SigningPurpose.SUBJECT_KEY}),
