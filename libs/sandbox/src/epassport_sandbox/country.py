@@ -84,7 +84,7 @@ async def set_up_country(
     )
     for party, name, purpose, claims in (
         (SHOP, "Магазин «Квартал»", AGE_CHECK, ["over-18"]),
-        (BANK, "Банк «Север»", IDENTIFICATION, ["full-name", "birth-date", "document-number"]),
+        (BANK, "Банк «Север»", IDENTIFICATION, ["surname", "given-name", "birth-date"]),
     ):
         await client.command(
             ServiceName.VERIFICATION,

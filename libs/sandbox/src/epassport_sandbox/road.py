@@ -236,16 +236,16 @@ class Road:
             )
         return str(case_id)
 
-    async def application(self, walk: Walk) -> Mapping[str, Any]:
+    async def progress(self, walk: Walk) -> Mapping[str, Any]:
         answer: Mapping[str, Any] = await self.client.query(
-            ENROLLMENT, f"/applications/{walk.application_id}", walk.office.supervisor
+            ENROLLMENT, f"/applications/{walk.application_id}/progress", walk.office.supervisor
         )
         return answer
 
     async def decide(self, walk: Walk) -> None:
         """Step 3: the supervisor approves once biometrics has answered."""
         async with self.steps.timed("one person, once"):
-            await self.reaches(walk, "biometrics-accepted")
+            await self.reaches(walk, "ready-for-decision")
         async with self.steps.timed("approve"):
             answer = await self.client.command(
                 ENROLLMENT,
@@ -265,7 +265,7 @@ class Road:
 
     async def reaches(self, walk: Walk, state: str) -> Mapping[str, Any]:
         return await until(
-            lambda: self.application(walk),
+            lambda: self.progress(walk),
             lambda answer: answer["state"] == state,
             what=f"application {walk.application_id} to be {state}",
             within=timedelta(seconds=180),
@@ -323,14 +323,14 @@ class Road:
     async def hand_over(self, walk: Walk, *, impression: int = 1) -> None:
         """Step 8: the person at the counter is compared 1:1, then gets the card."""
         officer = walk.office.counter[0]
-        await self.reaches(walk, "card-at-office")
+        await self.reaches(walk, "ready-for-hand-over")
         async with self.steps.timed("compare 1:1"):
             ticket = await self.ticket(walk, "hand-over", officer)
             await self._compare(walk, ticket, impression)
         async with self.steps.timed("hand over"):
             await until(
-                lambda: self.application(walk),
-                lambda answer: answer["holder_checked"],
+                lambda: self.progress(walk),
+                lambda answer: "HolderCheckNoted" in _names(answer),
                 what="the holder's check to reach enrollment",
             )
             await self.client.command(
@@ -472,6 +472,10 @@ def _paper_passport(citizen: Citizen) -> PaperPassport | None:
         authority=paper.authority,
         division_code=paper.division_code,
     )
+
+
+def _names(progress: Mapping[str, Any]) -> list[str]:
+    return [entry["event"] for entry in progress["timeline"]]
 
 
 def _text(octets: bytes) -> str:

@@ -1,0 +1,274 @@
+"""Invariants 1 to 3 of the architecture, checked over all data of a system at rest.
+
+1. Every acknowledged command has one chain of events; versions in a stream have no gaps.
+2. Every published event is on its topic, in order per key, and every consumer applied it once.
+3. Replaying from zero gives the same read models, byte for byte.
+"""
+
+import asyncio
+import hashlib
+import importlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+
+from epassport.catalog import Catalog
+from epassport.commands import Token
+from epassport.database import Connection
+from epassport.projector import START
+from epassport.readmodel import ReadModel, fill
+from epassport.records import read_event, read_head
+from epassport.service import Service
+from epassport.settings import Settings
+from epassport.store import read_in_order
+from epassport_contracts import ContractEvent, ServiceName
+from epassport_contracts.registry import BY_NAME, TOPICS
+from epassport_sandbox.client import TookTooLong
+from epassport_sandbox.observer import Seen, read_topics
+from epassport_sandbox.system import System, package_of
+
+PAGE = 2000
+REPLAY = "replay"
+
+
+@dataclass
+class Findings:
+    """How much was looked at, and every violation in words; none is what is hoped for."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    violations: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def hold(self) -> bool:
+        return not any(self.violations.values())
+
+    def summary(self) -> dict[str, Any]:
+        verdicts = {
+            name: self.violations.get(name) or "holds" for name in (VERSIONS, DELIVERY, REPLAYED)
+        }
+        return {"checked": self.counts, **verdicts}
+
+
+VERSIONS, DELIVERY, REPLAYED = (
+    "versions without gaps",
+    "delivered once and in order",
+    "replay is identical",
+)
+
+
+async def settle(system: System, *, within: timedelta = timedelta(seconds=120)) -> None:
+    """Wait until nothing is on its way: outboxes and tasks empty, every consumer at the end.
+
+    Raises TookTooLong with what is still moving.
+    """
+    clock = asyncio.get_running_loop()
+    deadline = clock.time() + within.total_seconds()
+    quiet = 0
+    while quiet < 3:
+        moving = await _moving(system)
+        quiet = 0 if moving else quiet + 1
+        if moving and clock.time() > deadline:
+            raise TookTooLong(f"still moving: {', '.join(moving)}")
+        await asyncio.sleep(0.2)
+
+
+async def check_invariants(system: System) -> Findings:
+    findings = Findings()
+    seen = await read_topics(system.stack.kafka.bootstrap)
+    findings.counts["records on topics"] = len(seen)
+    for service in system.urls:
+        connection = await asyncpg.connect(system.dsn(service))
+        try:
+            await _check_versions(service, connection, findings)
+            await _check_delivery(service, connection, seen, findings)
+            await _check_replay(service, connection, seen, findings)
+        finally:
+            await connection.close()
+    return findings
+
+
+async def _moving(system: System) -> list[str]:
+    found = []
+    for service in system.urls:
+        connection = await asyncpg.connect(system.dsn(service))
+        try:
+            (row,) = await connection.fetch(
+                """
+                SELECT (SELECT count(*) FROM outbox) AS outbox,
+                       (SELECT count(*) FROM tasks WHERE NOT stuck) AS tasks,
+                       (SELECT max(transaction_id)::text FROM events) AS last,
+                       (SELECT min(transaction_id)::text FROM checkpoints) AS read
+                """
+            )
+        finally:
+            await connection.close()
+        found += [f"{service} {name}" for name in ("outbox", "tasks") if row[name]]
+        if row["last"] is not None and int(row["read"] or 0) < int(row["last"]):
+            found.append(f"{service} projections")
+    return found or await _lagging(system)
+
+
+async def _lagging(system: System) -> list[str]:
+    """Consumers whose kept sequence is behind the producer's, by service and topic."""
+    produced: dict[str, dict[str, int]] = defaultdict(dict)
+    for service in system.urls:
+        for topic in TOPICS:
+            if topic.sequenced and service in topic.producers:
+                kind = topic.name.split(".")[2]
+                produced[topic.name] = await _sequences(system, service, kind)
+    late: set[str] = set()
+    for service in system.urls:
+        for (_, name, key), sequence in (await _applied(system, service)).items():
+            if sequence < produced.get(name, {}).get(key, 0):
+                late.add(f"{service} on {name}")
+    return sorted(late)
+
+
+async def _sequences(system: System, service: ServiceName, kind: str) -> dict[str, int]:
+    connection = await asyncpg.connect(system.dsn(service))
+    try:
+        rows = await connection.fetch(
+            "SELECT stream_id, sequence FROM streams WHERE sequence > 0"
+            " AND split_part(stream_id, '/', 1) = $1",
+            kind,
+        )
+    finally:
+        await connection.close()
+    return {row["stream_id"]: row["sequence"] for row in rows}
+
+
+async def _applied(system: System, service: ServiceName) -> dict[tuple[str, str, str], int]:
+    connection = await asyncpg.connect(system.dsn(service))
+    try:
+        rows = await connection.fetch("SELECT * FROM consumer_sequences")
+    finally:
+        await connection.close()
+    return {(row["consumer"], row["topic"], row["key"]): row["sequence"] for row in rows}
+
+
+async def _check_versions(service: ServiceName, connection: Connection, findings: Findings) -> None:
+    rows = await connection.fetch(
+        """
+        SELECT s.stream_id, s.version, count(e.version) AS events,
+               coalesce(max(e.version), 0) AS last
+          FROM streams AS s LEFT JOIN events AS e USING (stream_id)
+         GROUP BY s.stream_id, s.version
+        HAVING count(e.version) <> s.version OR coalesce(max(e.version), 0) <> s.version
+        """
+    )
+    findings.violations[VERSIONS] += [f"{service} {row['stream_id']}" for row in rows]
+    orphans = await connection.fetchval(
+        """
+        SELECT count(*) FROM idempotency AS i WHERE i.position IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM events AS e WHERE e.position = i.position)
+        """
+    )
+    if orphans:
+        findings.violations[VERSIONS].append(f"{service}: {orphans} answers without their event")
+    events = await connection.fetchval("SELECT count(*) FROM events")
+    findings.counts[f"{service} events"] = events
+
+
+async def _check_delivery(
+    service: ServiceName, connection: Connection, seen: Sequence[Seen], findings: Findings
+) -> None:
+    wrong = findings.violations[DELIVERY]
+    for table in ("outbox", "parked"):
+        if left := await connection.fetchval(f"SELECT count(*) FROM {table}"):  # noqa: S608
+            wrong.append(f"{service}: {left} rows in {table}")
+    written = {
+        row["stream_id"]: row["sequence"]
+        for row in await connection.fetch("SELECT stream_id, sequence FROM streams")
+    }
+    on_topic: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for record in seen:
+        topic = BY_NAME[record.topic]
+        if topic.sequenced and service in topic.producers:
+            on_topic[record.topic, record.raw.stream_key].append(record.raw.sequence or 0)
+    for (topic_name, key), sequences in on_topic.items():
+        if sequences != list(range(1, written.get(key, 0) + 1)):
+            wrong.append(f"{topic_name} {key}: {sequences[:10]}, written {written.get(key)}")
+    last = _last_sequences(seen)
+    applied = await connection.fetch(
+        "SELECT consumer, topic, key, sequence FROM consumer_sequences"
+    )
+    for row in applied:
+        if last.get((row["topic"], row["key"])) != row["sequence"]:
+            wrong.append(f"{service} {row['consumer']} {row['topic']} {row['key']} not at the end")
+
+
+def _last_sequences(seen: Iterable[Seen]) -> Mapping[tuple[str, str], int]:
+    last: dict[tuple[str, str], int] = {}
+    for record in seen:
+        key = (record.topic, record.raw.stream_key)
+        last[key] = max(last.get(key, 0), record.raw.sequence or 0)
+    return last
+
+
+async def _check_replay(
+    service: ServiceName,
+    connection: Connection,
+    seen: Sequence[Seen],
+    findings: Findings,
+) -> None:
+    """Fill every read model anew in a schema of its own and compare checksums."""
+    declared = _declared(service)
+    await connection.execute(f"DROP SCHEMA IF EXISTS {REPLAY} CASCADE; CREATE SCHEMA {REPLAY}")
+    for model in declared.read_models:
+        for table in model.tables:
+            name = f"{table}_v{model.version}"
+            await connection.execute(
+                f"CREATE TABLE {REPLAY}.{name} (LIKE public.{name} INCLUDING ALL)"
+            )
+    await connection.execute(f"SET search_path = {REPLAY}, public")
+    catalog = Catalog(service, declared.aggregates)
+    for model in declared.read_models:
+        await _fill_own(model, connection, catalog)
+        await _fill_foreign(model, connection, seen)
+        for table in model.tables:
+            name = f"{table}_v{model.version}"
+            live = await _checksum(connection, f"public.{name}")
+            again = await _checksum(connection, f"{REPLAY}.{name}")
+            if live != again:
+                findings.violations[REPLAYED].append(f"{service} {name}: {live} and {again}")
+            findings.counts[f"{service} {name} rows"] = live[0]
+    await connection.execute(f"SET search_path = public; DROP SCHEMA {REPLAY} CASCADE")
+
+
+def _declared(service: ServiceName) -> Service:
+    """What the service's composition root declares; nothing is opened, so settings are empty."""
+    root = importlib.import_module(f"{package_of(service)}.service")
+    declared: Service = root.build(Settings.model_construct())
+    return declared
+
+
+async def _fill_own(model: ReadModel, connection: Connection, catalog: Catalog) -> None:
+    at: Token = START
+    while events := await read_in_order(connection, catalog.codec, at, PAGE):
+        at = Token(events[-1].transaction_id, events[-1].position)
+        wanted = [event for event in events if type(event.fact) in model.projections]
+        await fill(model, connection, wanted)
+
+
+async def _fill_foreign(model: ReadModel, connection: Connection, seen: Sequence[Seen]) -> None:
+    foreign = {t.type_name() for t in model.projections if issubclass(t, ContractEvent)}
+    records = []
+    for record in seen:
+        topic = BY_NAME[record.topic]
+        if topic.sequenced and record.type in foreign:
+            head = read_head(record.raw, topic)
+            records.append(read_event(record.raw, head).as_recorded())
+    await fill(model, connection, records)
+
+
+async def _checksum(connection: Connection, table: str) -> tuple[int, str]:
+    """Rows and the MD5 of their text in order of that text."""
+    rows = await connection.fetch(f"SELECT t::text AS row FROM {table} AS t ORDER BY t::text")  # noqa: S608
+    digest = hashlib.md5(usedforsecurity=False)
+    for row in rows:
+        digest.update(row["row"].encode() + b"\n")
+    return len(rows), digest.hexdigest()
