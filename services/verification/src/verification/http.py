@@ -1,6 +1,6 @@
 """verification over HTTP: checks, standings, relying parties, and what is published signed."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -18,7 +18,12 @@ from epassport_contracts.events.verification import StatusReason
 from verification import document_status, presentation, readmodel, relying_party
 from verification.checking import Opened, answered, look_up, open_code
 from verification.context import App
-from verification.document_status import LiftSuspension, RevokeDocument, SuspendDocument
+from verification.document_status import (
+    LiftSuspension,
+    RevokeDocument,
+    Standing,
+    SuspendDocument,
+)
 from verification.presentation import (
     CheckPresentation,
     PresentationRefused,
@@ -94,6 +99,41 @@ class RevokeBody(_Body):
     reason: Literal[StatusReason.ORDERED, StatusReason.LOSS_CONFIRMED, StatusReason.HOLDER_LEFT]
 
 
+class DocumentAnswer(BaseModel):
+    """held_since: an event that may end this document waits; it then checks as unknown."""
+
+    document_ref: UUID
+    status: Standing
+    since: datetime
+    reason: str | None
+    application_id: UUID | None
+    predecessor: UUID | None
+    valid_until: date | None
+    status_list_uri: str | None
+    status_index: int | None
+    held_since: datetime | None
+
+
+class PurposeAnswer(BaseModel):
+    purpose: str
+    claims: list[ClaimName]
+    basis: str
+
+
+class RelyingPartyAnswer(BaseModel):
+    relying_party_id: str
+    name: str
+    registered_at: datetime
+    purposes: list[PurposeAnswer]
+
+
+class EventsAnswer(BaseModel):
+    """events: CloudEvents as on the public topic; next: the cursor behind the last of them."""
+
+    events: list[dict[str, object]]
+    next: str
+
+
 @routes.command("register-relying-party", "/v1/relying-parties")
 async def register_relying_party(body: RelyingPartyBody, call: Call[App]) -> Outcome:
     stream = relying_party.stream(body.relying_party_id)
@@ -110,14 +150,15 @@ async def register_purpose(relying_party_id: Name, body: PurposeBody, call: Call
 @routes.query(
     "read-relying-party", "/v1/relying-parties/{relying_party_id}", reads=("relying_parties",)
 )
-async def read_relying_party(relying_party_id: Name, view: View[App]) -> Response:
+async def read_relying_party(relying_party_id: Name, view: View[App]) -> RelyingPartyAnswer:
     async with view.database.connection() as connection:
         tables = readmodel.relying_parties.on(connection)
         party = await readmodel.relying_party_of(tables, relying_party_id)
         purposes = await readmodel.purposes_of(tables, relying_party_id)
     if party is None:
         raise NotFound
-    return json_response({**dict(party), "purposes": [dict(purpose) for purpose in purposes]})
+    asks = [PurposeAnswer(**dict(purpose)) for purpose in purposes]
+    return RelyingPartyAnswer(**dict(party), purposes=asks)
 
 
 @routes.command("verify", "/v1/presentations")
@@ -175,13 +216,13 @@ async def revoke_document(document_ref: UUID, body: RevokeBody, call: Call[App])
 
 
 @routes.query("read-document", "/v1/documents/{document_ref}", reads=("document_status",))
-async def read_document(document_ref: UUID, view: View[App]) -> Response:
+async def read_document(document_ref: UUID, view: View[App]) -> DocumentAnswer:
     async with view.database.connection() as connection:
         row = await readmodel.document_of(readmodel.documents.on(connection), document_ref)
         held_since = await readmodel.held_since(connection, document_ref)
     if row is None:
         raise NotFound
-    return json_response({**dict(row), "held_since": held_since})
+    return DocumentAnswer(**dict(row), held_since=held_since)
 
 
 @routes.query("read-status-list", "/v1/status-lists/{list_id}", reads=("document_status",))
@@ -206,14 +247,14 @@ async def read_offline_pack(view: View[App]) -> Response:
 @routes.query("read-public-events", "/v1/events", reads=("public_events",))
 async def read_public_events(
     view: View[App], *, limit: Annotated[int, Field(ge=1, le=500)] = 100
-) -> Response:
+) -> EventsAnswer:
     """`?after=` is the cursor: `next` of the answer before; without it, from the beginning."""
     async with view.database.connection() as connection:
         rows = await readmodel.public_events_after(
             readmodel.public_events.on(connection), view.after or START, limit
         )
     cursor = rows[-1][0] if rows else view.after or START
-    return json_response({"events": [event for _, event in rows], "next": str(cursor)})
+    return EventsAnswer(events=[event for _, event in rows], next=str(cursor))
 
 
 async def _recorded(app: App, stream: StreamId) -> presentation.Event:

@@ -1,0 +1,336 @@
+"""Verification as relying parties, agencies and holders meet it: over HTTP, on two replicas."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from asyncpg import Connection, Record
+
+from epassport import Token
+from epassport.actor import Role, service_actor
+from epassport.commands import Envelope, Rejected
+from epassport.events import Origin
+from epassport.projector import wait_for
+from epassport.rebuild import rebuild
+from epassport_contracts import ServiceName
+from epassport_contracts.events.biometrics import CheckPurpose, ComparisonMethod, HolderVerified
+from epassport_contracts.events.cloud_profile import DeviceUnbound
+from epassport_credentials.cwt import StatusReference
+from epassport_credentials.offline_pack import open_offline_pack
+from epassport_credentials.status_list import Status, open_status_list
+from epassport_credentials.trust import TrustList, open_trust_list
+from epassport_credentials.verifier import Outcome, verify_offline
+from verification import document_status, readmodel
+from verification.document_status import ExpectDocument, RegisterDocument
+
+LAST_DAY = date(2099, 12, 31)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def test_a_card_is_good_only_while_its_document_is_in_force(town: Any) -> None:
+    paper = await town.issue()
+    code = town.issuers.small_card(paper.ref)
+    assert (await town.check(code))["reason"] == "not-in-force"
+    await town.activate(paper)
+    good = await town.check(code, ("over-18", "document-valid"))
+    assert (good["outcome"], good["form"]) == ("good", "card-qr")
+    assert good["claims"] == {"over-18": True, "document-valid": True}
+    assert good["fresh_as_of"] == good["checked_at"]
+    await town.lose(paper)
+    lost = await town.check(code, replica=1)
+    assert (lost["outcome"], lost["reason"], lost["claims"]) == ("refused", "suspended", {})
+
+
+async def test_the_holder_in_person_takes_a_loss_back(town: Any) -> None:
+    paper = await town.issue()
+    await town.activate(paper)
+    await town.lose(paper)
+    checked = HolderVerified(
+        at=now(), check_id=uuid4(), holder_id=paper.holder, application_id=None,
+        document_ref=paper.ref, purpose=CheckPurpose.RESTORE, method=ComparisonMethod.FINGERS,
+        officer="irina", station="s-1", office="mfc-1",
+    )  # fmt: skip
+    await town.hear(checked, ServiceName.BIOMETRICS, f"biometric-record/{paper.holder}")
+    assert (await town.check(town.issuers.small_card(paper.ref)))["outcome"] == "good"
+
+
+async def test_the_predecessor_ends_as_the_new_document_begins(town: Any) -> None:
+    old = await town.issue()
+    await town.activate(old)
+    new = await town.issue(predecessor=old.ref, holder=old.holder)
+    await town.activate(new, predecessor=old.ref)
+    assert (await town.check(town.issuers.small_card(new.ref)))["outcome"] == "good"
+    assert (await town.check(town.issuers.small_card(old.ref)))["reason"] == "revoked"
+
+
+async def test_a_phone_code_is_good_once_on_both_replicas_together(
+    town: Any, phone: Any, thumbprint_of: Callable[[Any], str]
+) -> None:
+    paper = await town.issue()
+    await town.activate(paper)
+    await town.attest(paper, uuid4(), thumbprint_of(phone))
+    code = town.issuers.phone_code(phone, cti=uuid4().bytes)
+    both = await asyncio.gather(town.check(code, replica=0), town.check(code, replica=1))
+    assert sorted(told["outcome"] for told in both) == ["good", "refused"]
+    refused = next(told for told in both if told["outcome"] == "refused")
+    assert refused["reason"] == "presentation-replayed"
+    assert (await town.check(town.issuers.phone_code(phone, cti=uuid4().bytes)))[
+        "outcome"
+    ] == "good"
+
+
+async def test_the_same_command_again_gets_the_same_verdict_with_its_claims(
+    town: Any, phone: Any, thumbprint_of: Callable[[Any], str]
+) -> None:
+    paper = await town.issue()
+    await town.activate(paper)
+    await town.attest(paper, uuid4(), thumbprint_of(phone))
+    code = town.issuers.phone_code(phone, cti=uuid4().bytes)
+    first = await town.check(code, key="same")
+    again = await town.check(code, key="same", replica=1)
+    assert first["outcome"] == "good"
+    assert again == first
+    kept = await town.rows("SELECT answer::text AS answer FROM idempotency WHERE key = 'same'")
+    assert [row["answer"] for row in kept] == ["{}"]
+
+
+async def test_an_unbound_phone_is_refused_and_an_unheard_one_is_unknown(
+    town: Any, phone: Any, thumbprint_of: Callable[[Any], str]
+) -> None:
+    paper, device = await town.issue(), uuid4()
+    await town.activate(paper)
+    unheard = await town.check(town.issuers.phone_code(phone, cti=uuid4().bytes))
+    assert (unheard["outcome"], unheard["reason"]) == ("unknown", "presentation-key-unknown")
+    assert unheard["since"] == unheard["checked_at"]
+    await town.attest(paper, device, thumbprint_of(phone))
+    gone = DeviceUnbound(at=now(), holder_id=paper.holder, device_id=device)
+    await town.hear(gone, ServiceName.CLOUD_PROFILE, f"profile/{paper.holder}")
+    refused = await town.check(town.issuers.phone_code(phone, cti=uuid4().bytes))
+    assert refused["reason"] == "presentation-device-unbound"
+
+
+async def test_a_key_stays_with_its_first_holder(
+    town: Any, phone: Any, thumbprint_of: Callable[[Any], str]
+) -> None:
+    paper, thief = await town.issue(), await town.issue()
+    await town.attest(paper, uuid4(), thumbprint_of(phone), thumbprint_of(phone))
+    await town.attest(thief, uuid4(), thumbprint_of(phone))
+    rows = await town.rows("SELECT holder_id FROM device_key_v1")
+    assert [row["holder_id"] for row in rows] == [paper.holder]
+
+
+async def test_asking_too_much_is_refused_and_the_holder_can_see_who_asked(town: Any) -> None:
+    paper = await town.issue()
+    await town.activate(paper)
+    greedy = await town.check(town.issuers.identity_card(paper.ref), ("over-18", "surname"))
+    assert (greedy["outcome"], greedy["reason"]) == ("refused", "presentation-over-asking")
+    assert greedy["claims"] == {}
+    told = await town.rows(
+        "SELECT payload FROM outbox WHERE type = 'PresentationRefused'"
+        " AND aggregateid = 'presentation/' || $1",
+        greedy["presentation_id"],
+    )
+    assert str(paper.holder) in told[0]["payload"].decode()
+    stored = await town.rows("SELECT data::text AS data FROM events")
+    assert not any("Подъёмная" in row["data"] for row in stored)
+
+
+@pytest.mark.parametrize(
+    "stream", ["application/{0.application}", "card/{0.ref}", "profile/{0.holder}"]
+)
+async def test_a_document_whose_stream_is_parked_is_unknown(town: Any, stream: str) -> None:
+    paper = await town.issue()
+    await town.activate(paper)
+    await town.rows(
+        "INSERT INTO parked (consumer, topic, partition, record_offset, key, headers, cause)"
+        " VALUES ('reactions', 'any', 0, 1, $1, '{}', 'gap')",
+        stream.format(paper),
+    )
+    told = await town.check(town.issuers.small_card(paper.ref))
+    assert (told["outcome"], told["reason"]) == ("unknown", "presentation-status-held")
+    assert told["fresh_as_of"] == told["since"] < told["checked_at"]
+
+
+async def test_a_held_successor_makes_its_predecessor_unknown(town: Any) -> None:
+    old = await town.issue()
+    await town.activate(old)
+    new = await town.issue(predecessor=old.ref, holder=old.holder)
+    await town.rows(
+        "INSERT INTO parked (consumer, topic, partition, record_offset, key, headers, cause)"
+        " VALUES ('reactions', 'any', 0, 1, $1, '{}', 'gap')",
+        f"card/{new.ref}",
+    )
+    assert (await town.check(town.issuers.small_card(old.ref)))["outcome"] == "unknown"
+
+
+async def test_a_pause_of_checking_makes_the_region_unknown(town: Any) -> None:
+    paper = await town.issue()
+    await town.activate(paper)
+    await town.rows(
+        "INSERT INTO pauses (region, step, reason, since) VALUES ('RU-TA', 'check', 'x', $1)", now()
+    )
+    told = await town.check(town.issuers.small_card(paper.ref))
+    assert (told["outcome"], told["reason"]) == ("unknown", "checking-paused")
+
+
+async def test_where_replay_cannot_be_looked_up_nothing_is_good(
+    town: Any, phone: Any, thumbprint_of: Callable[[Any], str]
+) -> None:
+    paper = await town.issue()
+    await town.activate(paper)
+    await town.attest(paper, uuid4(), thumbprint_of(phone))
+    code = town.issuers.phone_code(phone, cti=uuid4().bytes)
+    blocker: Connection[Record] = await asyncpg.connect(town.dsn)
+    try:
+        async with blocker.transaction():
+            await blocker.execute("LOCK TABLE replays")
+            told = await town.check(code, key="blocked")
+        assert (told["outcome"], told["reason"]) == ("unknown", "presentation-replay-unknown")
+    finally:
+        await blocker.close()
+    assert (await town.check(code, key="blocked"))["outcome"] == "good"
+
+
+async def test_a_verifier_of_no_organisation_may_not_ask(town: Any) -> None:
+    body = {"purpose": "alcohol", "claims": ["over-18"], "code": "X"}
+    answer = await town.post("/presentations", body, Role.VERIFIER, office=None)
+    assert (answer.status_code, answer.json()["reason"]) == (403, "role-not-allowed")
+
+
+async def test_two_documents_that_draw_the_same_index_meet_at_the_claim(town: Any) -> None:
+    town.worker.cancel()  # or it would draw for them first
+    group = town.replicas[0].group
+    origin = Origin(service_actor("verification"), uuid4())
+    refs = uuid4(), uuid4()
+    for ref in refs:
+        expect = ExpectDocument(now(), uuid4(), uuid4(), "RU-TA", LAST_DAY, None)
+        await group.execute([Envelope(document_status.stream(ref), expect, origin)])
+    same = RegisterDocument(now(), "https://another.example/list", 5)
+    outcomes = await group.execute(
+        [Envelope(document_status.stream(ref), same, origin) for ref in refs]
+    )
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
+    assert refused == [Rejected("document-status-index-taken")]
+
+
+async def test_verifiers_without_network_learn_the_same(town: Any) -> None:
+    paper, other = await town.issue(), await town.issue()
+    await town.activate(paper)
+    trust = open_trust_list(
+        (await town.get("/trust-list")).text, [town.trust_root], now=now(), accept_sandbox=True
+    )
+    known = await town.document("valid", paper.ref)
+    assert await _entry(town, trust, known) is Status.VALID
+    waiting = await town.document("registered", other.ref)
+    assert await _entry(town, trust, waiting) is Status.NOT_IN_FORCE
+    town.issuers.status = StatusReference(known["status_list_uri"], known["status_index"])
+    code = town.issuers.small_card(paper.ref)
+    assert await _offline(town, trust, code) is Outcome.GOOD
+    revoked = await town.post(
+        f"/documents/{paper.ref}/revoke", {"reason": "ordered"}, Role.SUPERVISOR
+    )
+    after = revoked.json()["token"]
+    assert await _entry(town, trust, known, after=after) is Status.INVALID
+    assert await _offline(town, trust, code) is Outcome.REFUSED
+
+
+async def test_an_agency_reads_public_changes_in_order_behind_its_cursor(town: Any) -> None:
+    paper = await town.issue()
+    await town.activate(paper)
+    for step, reason in (("suspend", "ordered"), ("restore", "ordered"), ("revoke", "ordered")):
+        answer = await town.post(
+            f"/documents/{paper.ref}/{step}", {"reason": reason}, Role.SUPERVISOR
+        )
+        assert answer.status_code == 200, answer.text
+    await town.document("revoked", paper.ref)
+    seen: list[str] = []
+    cursor = answer.json()["token"]
+    await town.get(f"/events?after={cursor}", Role.AGENCY)
+    path = "/events?limit=1"
+    while True:
+        page = (await town.get(path, Role.AGENCY)).json()
+        if not page["events"]:
+            break
+        assert page["events"][0]["type"] == "PassportStatusChanged"
+        assert set(page["events"][0]["data"]) == {
+            "at", "document_ref", "status", "reason_class", "effective_at", "recorded_at",
+            "superseded_by",
+        }  # fmt: skip
+        seen.append(page["events"][0]["data"]["status"])
+        path = f"/events?limit=1&after={page['next']}"
+    assert seen == ["valid", "suspended", "valid", "revoked"]
+    sent = await town.rows(
+        "SELECT id FROM outbox WHERE aggregatetype = 'public.passport-status.v1'"
+    )
+    everything = (await town.get("/events", Role.AGENCY)).json()["events"]
+    assert {event["id"] for event in everything} == {str(row["id"]) for row in sent}
+
+
+async def test_a_relying_party_sees_what_it_may_ask(town: Any) -> None:
+    party = {"relying_party_id": "shop", "name": "Wine shop"}
+    purpose = {"purpose": "door", "claims": ["over-18"], "basis": "house rules"}
+    await town.post("/relying-parties", party, Role.REGISTRAR)
+    added = await town.post("/relying-parties/shop/purposes", purpose, Role.REGISTRAR)
+    told = (
+        await town.get(f"/relying-parties/shop?after={added.json()['token']}", Role.REGISTRAR)
+    ).json()
+    assert told["name"] == "Wine shop"
+    assert told["purposes"] == [
+        {
+            "purpose": "alcohol",
+            "claims": ["document-valid", "over-18"],
+            "basis": "171-FZ, article 16",
+        },
+        purpose,
+    ]
+
+
+async def test_rebuilt_read_models_equal_the_live_ones(town: Any) -> None:
+    paper = await town.issue()
+    await town.activate(paper)
+    await town.lose(paper)
+    await town.document("suspended", paper.ref)
+    opened = town.replicas[0]
+    tables = {
+        readmodel.documents: "SELECT * FROM document_v1 ORDER BY document_ref",
+        readmodel.public_events: "SELECT * FROM public_event_v1 ORDER BY position",
+        readmodel.relying_parties: "SELECT * FROM purpose_v1 ORDER BY purpose",
+    }
+    for model in tables:
+        await wait_for(opened.essentials.database, model.reader, await _head(town), within=10)
+    before = {model: await town.rows(sql) for model, sql in tables.items()}
+    for model, sql in tables.items():
+        await rebuild(model, opened.essentials.database, opened.catalog.codec)
+        assert await town.rows(sql) == before[model]
+
+
+async def _head(town: Any) -> Token:
+    (row,) = await town.rows(
+        "SELECT transaction_id::text, position FROM events"
+        " ORDER BY transaction_id DESC, position DESC LIMIT 1"
+    )
+    return Token(int(row["transaction_id"]), row["position"])
+
+
+async def _entry(
+    town: Any, trust: TrustList, known: dict[str, Any], after: str | None = None
+) -> Status:
+    path = "/status-lists/1" if after is None else f"/status-lists/1?after={after}"
+    answer = await town.get(path)
+    assert answer.headers["content-type"] == "application/statuslist+jwt"
+    uri = known["status_list_uri"]
+    opened = open_status_list(answer.text, trust.keys, uri=uri, now=now())
+    return opened.statuses.status_at(known["status_index"])
+
+
+async def _offline(town: Any, trust: TrustList, code: str) -> Outcome:
+    answer = await town.get("/offline-pack")
+    pack = open_offline_pack(answer.text, trust.keys, now=now(), accept_sandbox=True)
+    return verify_offline(code, pack, now=now()).outcome
