@@ -76,7 +76,6 @@ ACCESS = AccessTable(
         "order-erasure": {Role.ADMINISTRATOR},
         "read-application": _OFFICE | {Role.CITIZEN},
         "read-progress": _OFFICE | {Role.CITIZEN},
-        "read-progress": _OFFICE | {Role.CITIZEN},
         "list-work": _OFFICE,
         "read-holder": _OFFICE | {Role.CITIZEN, Role.HOTLINE, Role.ADMINISTRATOR},
     }
