@@ -403,15 +403,18 @@ async def test_where_a_transaction_may_touch_a_stream_once_a_slice_is_cut(
 async def test_two_workers_that_read_the_same_records_have_one_effect(
     db: Database, kafka: str
 ) -> None:
-    """Two Kafka groups, one stored offset: what a worker is that lost its partition unawares."""
-    topic = await new_topic(kafka, partitions=2)
+    """Two Kafka groups, one stored offset: what a worker is that lost its partition unawares.
+
+    Without a sequence on the topic, so that the offset alone decides.
+    """
+    topic = await new_topic(kafka, cleanup=Cleanup.COMPACTED, partitions=2)
     first = consuming(db, kafka, Notes(topic), topic)
     second = consuming(db, kafka, Notes(topic), topic, service=ServiceName.BIOMETRICS)
     async with first, second:
         for round_ in range(10):
             for partition, key in enumerate("ab"):
                 sequences = range(round_ * 20 + 1, round_ * 20 + 21)
-                records = [note(key, sequence) for sequence in sequences]
+                records = [note(key, None, f"{key}{sequence}") for sequence in sequences]
                 await write(kafka, topic, *records, partition=partition)
         await reached(db, topic, 400)
     assert await notes(db, "a") == [f"a{n}" for n in range(1, 201)]

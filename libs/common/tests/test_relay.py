@@ -299,7 +299,7 @@ async def test_an_older_producer_of_a_fenced_shard_writes_nothing_visible(kafka:
     finally:
         await old.close()
         del old, sent
-        gc.collect()  # aiokafka leaves futures of a fenced producer unread; they log here, not later
+        gc.collect()  # what aiokafka left unread of a fenced producer is logged here, not later
     assert await texts(kafka, topic, "a") == ["first", "newer"]
 
 
