@@ -124,9 +124,9 @@ async def test_a_key_stays_with_its_first_holder(
     await town.attest(thief, uuid4(), "another")
     await town.attest(thief, uuid4(), thumbprint_of(phone))
     rows = await town.rows(
-        "SELECT holder_id FROM device_key_v1 WHERE thumbprint = $1", thumbprint_of(phone)
+        "SELECT document_ref FROM device_key_v1 WHERE thumbprint = $1", thumbprint_of(phone)
     )
-    assert [row["holder_id"] for row in rows] == [paper.holder]
+    assert [row["document_ref"] for row in rows] == [paper.ref]
 
 
 async def test_asking_too_much_is_refused_and_the_holder_can_see_who_asked(town: Any) -> None:
