@@ -1,0 +1,191 @@
+"""The whole gallery in an engine of its own, kept as the read table says.
+
+The table is the truth; the engine is filled from sealed templates when it starts or was lost,
+and then follows the table's changes. A search first reaches the place of the capture it is for,
+and counts only what was entered before that place: of two captures of one person the later one
+always finds the earlier, and the answer does not depend on who searched first.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+from uuid import UUID, uuid4
+
+import structlog
+from asyncpg import Record
+
+from biometrics import readmodel
+from biometrics.engine.port import EngineError, EngineUnavailable, SearchLimits
+from biometrics.engine.process import WorkerSettings
+from biometrics.engine.sourceafis import SourceAfis
+from epassport import Token
+from epassport.blobs import load
+from epassport.database import Database
+from epassport.errors import NotVisibleYet, Transient
+from epassport.faults import is_transient
+from epassport.keyring import SubjectKeyring
+from epassport.opening import InRecord, open_in_task
+from epassport.projector import wait_for
+from epassport.sealing import ERASED
+from epassport_contracts import ServiceName
+
+PAGE = 500
+FOLLOW_SECONDS = 2.0  # how long an erased template may stay in the engine's memory
+REACH_SECONDS = 20.0
+FIRST_CANDIDATES = 32
+
+log = structlog.get_logger(__name__)
+
+
+class GalleryNotReady(Transient):
+    """The engine is away, or the table has not reached the capture yet."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """holders: whose entries match, the likeliest first. searched: entries in the engine then."""
+
+    holders: tuple[UUID, ...]
+    searched: int
+    engine: str
+
+
+class Gallery:
+    """Use as `async with`; nothing starts before `begin` or the first search."""
+
+    def __init__(
+        self, database: Database, keyring: SubjectKeyring, settings: WorkerSettings
+    ) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._engine = SourceAfis(settings, self._refill)
+        self._seen = Token(0, 0)
+        self._catching_up = asyncio.Lock()
+        self._opening: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        running = [task for task in (self._opening, self._following) if task is not None]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await self._engine.__aexit__(kind, error, trace)
+
+    def begin(self) -> "asyncio.Task[None]":
+        """Fill the engine, if that is not under way or done; a failed filling is begun anew."""
+        known = self._opening
+        failed = known is not None and known.done() and (known.cancelled() or known.exception())
+        if known is None or failed:
+            known = self._opening = asyncio.create_task(self._open(), name="gallery")
+        return known
+
+    async def search(self, probe: bytes, *, place: Token, threshold: float) -> Found:
+        """Everything entered before `place`, the place of the probe's own capture.
+
+        Raises GalleryNotReady, TemplateRefused.
+        """
+        try:
+            await asyncio.shield(self.begin())
+            await wait_for(self._database, readmodel.gallery.reader, place, within=REACH_SECONDS)
+            await self._catch_up()
+            return await self._search(probe, place, threshold)
+        except (EngineUnavailable, NotVisibleYet) as away:
+            raise GalleryNotReady from away
+
+    async def _search(self, probe: bytes, place: Token, threshold: float) -> Found:
+        """Later captures match too, the own one best of all; they must not crowd others out."""
+        at_most = FIRST_CANDIDATES
+        while True:
+            result = await self._engine.search(probe, SearchLimits(threshold, at_most))
+            if len(result.candidates) < at_most:
+                break
+            at_most *= 4
+        found = [candidate.reference_id for candidate in result.candidates]
+        async with self._database.connection() as connection:
+            tables = readmodel.gallery.on(connection)
+            holders = await readmodel.holders_before(tables, found, place)
+        ordered = dict.fromkeys(holders[capture] for capture in found if capture in holders)
+        return Found(tuple(ordered), result.searched, result.engine)
+
+    async def _open(self) -> None:
+        async with self._database.connection() as connection:
+            self._seen = await readmodel.last_change(readmodel.gallery.on(connection))
+        await self._engine.__aenter__()
+        log.info("gallery-ready", references=await self._engine.size())
+        self._following = asyncio.create_task(self._follow(), name="gallery follows")
+
+    async def _follow(self) -> None:
+        """What left the table leaves the engine, also while nobody searches."""
+        while True:
+            await asyncio.sleep(FOLLOW_SECONDS)
+            try:
+                await self._catch_up()
+            except Exception as fault:
+                if not (is_transient(fault) or isinstance(fault, EngineError)):
+                    raise
+                log.warning("gallery-waits", fault=type(fault).__name__)
+
+    async def _catch_up(self) -> None:
+        async with self._catching_up:
+            while rows := await self._changes():
+                present = [row for row in rows if row["present"]]
+                templates = await self._templates(present)
+                for row in rows:
+                    capture = str(row["capture_id"])
+                    if capture in templates:
+                        await self._engine.insert(capture, templates[capture])
+                    else:
+                        await self._engine.remove(capture)
+                last = rows[-1]
+                self._seen = Token(last["changed_transaction"], last["changed_position"])
+
+    async def _changes(self) -> list[Record]:
+        async with self._database.connection() as connection:
+            return await readmodel.changes_after(readmodel.gallery.on(connection), self._seen, PAGE)
+
+    async def _refill(self) -> AsyncIterator[tuple[str, bytes]]:
+        """Every template; what changes meanwhile is followed afterwards."""
+        count, last = 0, UUID(int=0)
+        while True:
+            async with self._database.connection() as connection:
+                tables = readmodel.gallery.on(connection)
+                rows = await readmodel.present_after(tables, last, PAGE)
+            if not rows:
+                return
+            for reference in (await self._templates(rows)).items():
+                yield reference
+            count, last = count + len(rows), rows[-1]["capture_id"]
+            log.info("gallery-fills", count=count)
+
+    async def _templates(self, rows: Sequence[Record]) -> dict[str, bytes]:
+        """By capture; an erased person's is missing."""
+        sealed: dict[str, InRecord] = {}
+        async with self._database.connection() as connection:
+            for row in rows:
+                blob = await load(connection, row["template"])
+                if blob is not None:
+                    about = InRecord(row["holder_id"], "template", blob.envelope)
+                    sealed[str(row["capture_id"])] = about
+        opened = await open_in_task(
+            self._database,
+            self._keyring,
+            list(sealed.values()),
+            service=ServiceName.BIOMETRICS,
+            reason="gallery",
+            correlation_id=uuid4(),
+        )
+        return {
+            capture: template
+            for capture, template in zip(sealed, opened, strict=True)
+            if template is not ERASED
+        }

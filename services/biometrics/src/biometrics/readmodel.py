@@ -1,0 +1,411 @@
+"""What desks and adjudicators ask, and the gallery that the engine follows.
+
+The gallery's order is the event store's own: an entry's place is that of the event that entered
+it, and no event is projected before another that precedes it. So "every entry before this one"
+means the same whoever asks, and whenever.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from uuid import UUID
+
+from asyncpg import Record
+
+from biometrics.record_events import (
+    AdjudicationEscalated,
+    AdjudicationOverdue,
+    AdjudicationRequested,
+    AdjudicatorDecided,
+    BiometricsAccepted,
+    DuplicateConfirmed,
+    DuplicateDismissed,
+    FingersExcepted,
+    OwnRecordMissing,
+    RecordRetired,
+    SampleRejected,
+    SamplesReceived,
+    Status,
+)
+from epassport import Actor, Recorded, Token
+from epassport.keyring_stream import KeysDestroyed
+from epassport.readmodel import ReadModel, Tables
+from epassport_contracts.desk import TicketPurpose
+
+records = ReadModel("records", version=1, tables=("enrolment", "adjudication"))
+gallery = ReadModel("gallery", version=1, tables=("gallery_entry",))
+
+CASES_LIMIT = 200
+
+
+@records.projects(SamplesReceived)
+async def samples_received(wave: Sequence[Recorded[SamplesReceived]], tables: Tables) -> int:
+    return await tables.upsert(
+        """
+        INSERT INTO {enrolment} AS known
+               (application_id, holder_id, kind, status, officer, face, finger, changed_at, version)
+        SELECT a, h, k, 'searching', o, f, i, t, v
+          FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[],
+                      $7::timestamptz[], $8::int[]) AS new (a, h, k, o, f, i, t, v)
+            ON CONFLICT (application_id) DO UPDATE
+           SET kind = excluded.kind, status = excluded.status, officer = excluded.officer,
+               face = excluded.face, finger = excluded.finger, rejected_because = NULL,
+               changed_at = excluded.changed_at, version = excluded.version
+         WHERE known.version < excluded.version
+        """,
+        [event.fact.application_id for event in wave],
+        [event.stream_key for event in wave],
+        [event.fact.kind for event in wave],
+        [event.actor.name for event in wave],
+        [event.fact.samples.face for event in wave],
+        [event.fact.samples.finger for event in wave],
+        [event.fact.at for event in wave],
+        [event.version for event in wave],
+    )
+
+
+@records.projects(SampleRejected)
+async def sample_rejected(wave: Sequence[Recorded[SampleRejected]], tables: Tables) -> int:
+    return await tables.upsert(
+        """
+        INSERT INTO {enrolment} AS known
+               (application_id, holder_id, status, rejected_because, changed_at, version)
+        SELECT a, h, 'awaited', r, t, v
+          FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::int[])
+               AS new (a, h, r, t, v)
+            ON CONFLICT (application_id) DO UPDATE
+           SET rejected_because = excluded.rejected_because, changed_at = excluded.changed_at,
+               version = excluded.version
+         WHERE known.version < excluded.version
+        """,
+        [event.fact.application_id for event in wave],
+        [event.stream_key for event in wave],
+        [event.fact.reason for event in wave],
+        [event.fact.at for event in wave],
+        [event.version for event in wave],
+    )
+
+
+@records.projects(FingersExcepted, changes="any")
+async def fingers_excepted(wave: Sequence[Recorded[FingersExcepted]], tables: Tables) -> int:
+    """An exception at the counter concerns a ticket, not an enrolment."""
+    enrolled = [event for event in wave if event.fact.instead_of is TicketPurpose.ENROL]
+    return await tables.upsert(
+        """
+        INSERT INTO {enrolment} AS known
+               (application_id, holder_id, kind, status, officer, face, changed_at, version)
+        SELECT a, h, k, 'awaited', o, f, t, v
+          FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[],
+                      $6::timestamptz[], $7::int[]) AS new (a, h, k, o, f, t, v)
+            ON CONFLICT (application_id) DO UPDATE
+           SET kind = excluded.kind, officer = excluded.officer, face = excluded.face,
+               finger = NULL, rejected_because = NULL, changed_at = excluded.changed_at,
+               version = excluded.version
+         WHERE known.version < excluded.version
+        """,
+        [event.fact.application_id for event in enrolled],
+        [event.stream_key for event in enrolled],
+        [event.fact.kind for event in enrolled],
+        [event.actor.name for event in enrolled],
+        [event.fact.face for event in enrolled],
+        [event.fact.at for event in enrolled],
+        [event.version for event in enrolled],
+    )
+
+
+_STATUS: Mapping[type, Status] = {
+    OwnRecordMissing: Status.AWAITED,
+    AdjudicationRequested: Status.SUSPECTED,
+    DuplicateConfirmed: Status.DUPLICATE,
+    BiometricsAccepted: Status.ACCEPTED,
+}
+
+Settled = OwnRecordMissing | AdjudicationRequested | DuplicateConfirmed | BiometricsAccepted
+
+
+@records.projects(*_STATUS)
+async def settled(wave: Sequence[Recorded[Settled]], tables: Tables) -> int:
+    return await tables.upsert(
+        """
+        UPDATE {enrolment} AS known
+           SET status = new.status, by_exception = new.by_exception, changed_at = new.at,
+               version = new.version
+          FROM unnest($1::uuid[], $2::text[], $3::boolean[], $4::timestamptz[], $5::int[])
+               AS new (application_id, status, by_exception, at, version)
+         WHERE known.application_id = new.application_id AND known.version < new.version
+        """,
+        [event.fact.application_id for event in wave],
+        [_STATUS[type(event.fact)] for event in wave],
+        [getattr(event.fact, "by_exception", False) for event in wave],
+        [event.fact.at for event in wave],
+        [event.version for event in wave],
+    )
+
+
+@records.projects(RecordRetired, changes="any")
+async def enrolments_retired(wave: Sequence[Recorded[RecordRetired]], tables: Tables) -> int:
+    return await tables.upsert(
+        """
+        UPDATE {enrolment} AS known
+           SET status = 'retired', changed_at = new.at, version = new.version
+          FROM unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::timestamptz[], $5::int[])
+               AS new (application_id, holder_id, wholly, at, version)
+         WHERE known.version < new.version
+           AND (known.application_id = new.application_id
+                OR new.wholly AND known.holder_id = new.holder_id)
+        """,
+        [event.fact.application_id for event in wave],
+        [event.stream_key for event in wave],
+        [event.fact.wholly for event in wave],
+        [event.fact.at for event in wave],
+        [event.version for event in wave],
+    )
+
+
+@records.projects(RecordRetired, changes="any")
+async def cases_ended(wave: Sequence[Recorded[RecordRetired]], tables: Tables) -> int:
+    cases = [(case_id, event.version) for event in wave for case_id in event.fact.cases]
+    return await tables.upsert(
+        """
+        UPDATE {adjudication} AS known SET state = 'closed', version = new.version
+          FROM unnest($1::uuid[], $2::int[]) AS new (case_id, version)
+         WHERE known.case_id = new.case_id AND known.version < new.version
+        """,
+        [case_id for case_id, _ in cases],
+        [version for _, version in cases],
+    )
+
+
+@records.projects(AdjudicationRequested)
+async def case_opened(wave: Sequence[Recorded[AdjudicationRequested]], tables: Tables) -> int:
+    """A case is opened once in its life."""
+    return await tables.upsert(
+        """
+        INSERT INTO {adjudication}
+               (case_id, holder_id, application_id, against, state, requested_at, version)
+        SELECT c, h, a, string_to_array(g, ' ')::uuid[], 'open', t, v
+          FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::int[])
+               AS new (c, h, a, g, t, v)
+        """,
+        [event.fact.case_id for event in wave],
+        [event.stream_key for event in wave],
+        [event.fact.application_id for event in wave],
+        [" ".join(str(holder) for holder in event.fact.against) for event in wave],
+        [event.fact.at for event in wave],
+        [event.version for event in wave],
+    )
+
+
+@records.projects(AdjudicatorDecided)
+async def case_answered(wave: Sequence[Recorded[AdjudicatorDecided]], tables: Tables) -> int:
+    """Who, so that nobody is asked twice; never what."""
+    return await tables.upsert(
+        """
+        UPDATE {adjudication} AS known
+           SET answered_by = array_append(answered_by, new.actor), version = new.version
+          FROM unnest($1::uuid[], $2::text[], $3::int[]) AS new (case_id, actor, version)
+         WHERE known.case_id = new.case_id AND known.version < new.version
+        """,
+        [event.fact.case_id for event in wave],
+        [event.actor.name for event in wave],
+        [event.version for event in wave],
+    )
+
+
+_STATE: Mapping[type, tuple[str | None, bool | None]] = {  # state, is it overdue?
+    AdjudicationEscalated: ("escalated", False),
+    AdjudicationOverdue: (None, True),
+    DuplicateConfirmed: ("closed", None),
+    DuplicateDismissed: ("closed", None),
+}
+
+CaseMoved = AdjudicationEscalated | AdjudicationOverdue | DuplicateConfirmed | DuplicateDismissed
+
+
+@records.projects(*_STATE)
+async def case_moved(wave: Sequence[Recorded[CaseMoved]], tables: Tables) -> int:
+    return await tables.upsert(
+        """
+        UPDATE {adjudication} AS known
+           SET state = coalesce(new.state, known.state),
+               overdue = coalesce(new.overdue, known.overdue), version = new.version
+          FROM unnest($1::uuid[], $2::text[], $3::boolean[], $4::int[])
+               AS new (case_id, state, overdue, version)
+         WHERE known.case_id = new.case_id AND known.version < new.version
+        """,
+        [event.fact.case_id for event in wave],
+        [_STATE[type(event.fact)][0] for event in wave],
+        [_STATE[type(event.fact)][1] for event in wave],
+        [event.version for event in wave],
+    )
+
+
+@gallery.projects(SamplesReceived)
+async def entered(wave: Sequence[Recorded[SamplesReceived]], tables: Tables) -> int:
+    """Before any search of it, so that of two captures of one person the later sees the other."""
+    return await tables.upsert(
+        """
+        INSERT INTO {gallery_entry}
+               (capture_id, application_id, holder_id, template, engine, entered_transaction,
+                entered_position, changed_transaction, changed_position)
+        SELECT c, a, h, t, e, x, p, x, p
+          FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[],
+                      $7::bigint[]) AS new (c, a, h, t, e, x, p)
+        """,
+        [event.fact.capture_id for event in wave],
+        [event.fact.application_id for event in wave],
+        [event.stream_key for event in wave],
+        [event.fact.samples.template for event in wave],
+        [event.fact.samples.engine for event in wave],
+        [event.transaction_id for event in wave],
+        [event.position for event in wave],
+    )
+
+
+@gallery.projects(OwnRecordMissing, RecordRetired, KeysDestroyed, changes="any")
+async def left(
+    wave: Sequence[Recorded[OwnRecordMissing | RecordRetired | KeysDestroyed]], tables: Tables
+) -> int:
+    """One capture, what one application brought, or everything of a holder."""
+    return await tables.upsert(
+        """
+        UPDATE {gallery_entry} AS known
+           SET present = false, changed_transaction = new.transaction_id,
+               changed_position = new.position
+          FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[])
+               AS new (capture_id, application_id, holder_id, transaction_id, position)
+         WHERE known.present
+           AND (known.capture_id = new.capture_id OR known.application_id = new.application_id
+                OR known.holder_id = new.holder_id)
+        """,
+        *_leaving(wave),
+        [event.transaction_id for event in wave],
+        [event.position for event in wave],
+    )
+
+
+def _leaving(
+    wave: Sequence[Recorded[OwnRecordMissing | RecordRetired | KeysDestroyed]],
+) -> tuple[list[UUID | None], list[UUID | None], list[UUID | None]]:
+    """Three columns, of which each event fills one."""
+    columns: tuple[list[UUID | None], list[UUID | None], list[UUID | None]] = ([], [], [])
+    for event in wave:
+        match event.fact:
+            case OwnRecordMissing(capture_id=capture_id):
+                filled, named = 0, capture_id
+            case RecordRetired(application_id=application_id, wholly=False):
+                filled, named = 1, application_id
+            case RecordRetired():
+                filled, named = 2, UUID(event.stream_key)
+            case KeysDestroyed(holder_id=holder_id):
+                filled, named = 2, holder_id
+        for index, column in enumerate(columns):
+            column.append(named if index == filled else None)
+    return columns
+
+
+async def enrolments_of(tables: Tables, holder_id: UUID) -> list[Record]:
+    """Oldest change first."""
+    return await tables.fetch(
+        "SELECT * FROM {enrolment} WHERE holder_id = $1 ORDER BY changed_at, application_id",
+        holder_id,
+    )
+
+
+async def cases_for(tables: Tables, actor: Actor, states: Collection[str]) -> list[Record]:
+    """Cases this person may answer, the oldest first: not answered before, not enrolled by them."""
+    return await tables.fetch(
+        """
+        SELECT c.case_id, c.state, c.overdue, c.requested_at
+          FROM {adjudication} AS c JOIN {enrolment} AS e USING (application_id)
+         WHERE c.state = ANY($1::text[]) AND NOT $2 = ANY(c.answered_by)
+           AND e.officer IS DISTINCT FROM $2
+         ORDER BY c.requested_at, c.case_id LIMIT $3
+        """,
+        list(states),
+        actor.name,
+        CASES_LIMIT,
+    )
+
+
+async def case_of(tables: Tables, case_id: UUID) -> Record | None:
+    return await tables.fetchrow("SELECT * FROM {adjudication} WHERE case_id = $1", case_id)
+
+
+async def pictures_in(tables: Tables, case: Record) -> list[Record]:
+    """Digests of what the applicant brought, then of every holder it is compared with."""
+    return await tables.fetch(
+        """
+        SELECT holder_id, face, finger FROM {enrolment} WHERE application_id = $1
+         UNION ALL
+        (SELECT DISTINCT ON (against.place) e.holder_id, e.face, e.finger
+           FROM unnest($2::uuid[]) WITH ORDINALITY AS against (holder_id, place)
+           JOIN {enrolment} AS e USING (holder_id)
+          WHERE e.finger IS NOT NULL
+          ORDER BY against.place, e.status = 'retired', e.version DESC)
+        """,
+        case["application_id"],
+        case["against"],
+    )
+
+
+async def gallery_figures(tables: Tables) -> Record | None:
+    return await tables.fetchrow(
+        """
+        SELECT count(*) FILTER (WHERE present) AS size, max(engine) FILTER (WHERE present) AS engine
+          FROM {gallery_entry}
+        """
+    )
+
+
+async def last_change(tables: Tables) -> Token:
+    row = await tables.fetchrow(
+        """
+        SELECT changed_transaction, changed_position FROM {gallery_entry}
+         ORDER BY changed_transaction DESC, changed_position DESC LIMIT 1
+        """
+    )
+    return Token(0, 0) if row is None else Token(*row)
+
+
+async def changes_after(tables: Tables, place: Token, limit: int) -> list[Record]:
+    """Entries that came or left since, in order; those of one event are never torn apart."""
+    return await tables.fetch(
+        """
+        SELECT capture_id, holder_id, template, present, changed_transaction, changed_position
+          FROM {gallery_entry}
+         WHERE (changed_transaction, changed_position) > ($1, $2)
+         ORDER BY changed_transaction, changed_position
+         FETCH FIRST $3 ROWS WITH TIES
+        """,
+        place.transaction_id,
+        place.position,
+        limit,
+    )
+
+
+async def present_after(tables: Tables, capture_id: UUID, limit: int) -> list[Record]:
+    """The gallery page by page, in no meaningful order."""
+    return await tables.fetch(
+        """
+        SELECT capture_id, holder_id, template FROM {gallery_entry}
+         WHERE present AND capture_id > $1 ORDER BY capture_id LIMIT $2
+        """,
+        capture_id,
+        limit,
+    )
+
+
+async def holders_before(
+    tables: Tables, captures: Collection[str], place: Token
+) -> Mapping[str, UUID]:
+    """Of these captures, those that were entered before `place` and have not left."""
+    rows = await tables.fetch(
+        """
+        SELECT capture_id, holder_id FROM {gallery_entry}
+         WHERE capture_id = ANY($1::uuid[]) AND present
+           AND (entered_transaction, entered_position) < ($2, $3)
+        """,
+        list(captures),
+        place.transaction_id,
+        place.position,
+    )
+    return {str(row["capture_id"]): row["holder_id"] for row in rows}

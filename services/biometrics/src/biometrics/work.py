@@ -1,0 +1,148 @@
+"""Work of biometrics: the search for duplicates, and images on their way to a document."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from biometrics import record
+from biometrics.capture import JPEG, PNG
+from biometrics.context import App
+from biometrics.record_commands import ConcludeSearch, Image, Reason, ReleaseImages, Search
+from biometrics.record_events import (
+    BiometricRecord,
+    Enrolment,
+    ReleaseOrdered,
+    SamplesReceived,
+)
+from biometrics.thresholds import Use
+from epassport import Recorded, TaskStart, Token
+from epassport.blobs import Blob, load
+from epassport.decider import key_of
+from epassport.opening import InRecord, open_in_task
+from epassport.reactions import Send
+from epassport.sealing import ERASED
+from epassport.tasks import Job, Task, Work
+from epassport_contracts import DataPurpose, ServiceName
+from epassport_contracts.events.biometrics import ReleasedImage
+
+SEARCH_DUPLICATES = Task("search-duplicates", at_once=2)
+RELEASE_IMAGES = Task("release-images", at_once=2)
+
+_RETIRED = frozenset({Reason.RETIRED})
+
+
+@SEARCH_DUPLICATES.starts_on(SamplesReceived)
+def search(event: Recorded[SamplesReceived], _after: BiometricRecord) -> TaskStart:
+    fact = event.fact
+    return SEARCH_DUPLICATES.start(
+        {
+            "application_id": str(fact.application_id),
+            "capture_id": str(fact.capture_id),
+            "template": fact.samples.template,
+            "engine": fact.samples.engine,
+        }
+    )
+
+
+def search_duplicates(app: App) -> Work:
+    """Whoever searches, and whenever: the place of the capture decides what is searched."""
+    app.gallery.begin()
+
+    async def work(job: Job) -> Sequence[Send]:
+        holder_id = UUID(key_of(job.stream))
+        (template,) = await _opened(app, job, holder_id, "template", [job.input["template"]])
+        if template is None:
+            return []
+        now, engine = app.clock.now(), job.input["engine"]
+        threshold = app.threshold(engine, Use.SEARCH, now)
+        found = await app.gallery.search(
+            template, place=await _place(app, job), threshold=threshold
+        )
+        command = ConcludeSearch(
+            now,
+            UUID(job.input["application_id"]),
+            UUID(job.input["capture_id"]),
+            Search(
+                tuple(holder for holder in found.holders if holder != holder_id),
+                holder_id in found.holders,
+                found.searched,
+                found.engine,
+                threshold,
+            ),
+            job.new_id("case"),
+        )
+        return [Send(job.stream, command, expects=_RETIRED)]
+
+    return work
+
+
+async def _place(app: App, job: Job) -> Token:
+    """Where the store's reading order has the event that started the task."""
+    async with app.database.connection() as connection:
+        row = await connection.fetchrow(
+            "SELECT transaction_id::text::bigint, position FROM events WHERE event_id = $1",
+            job.origin.causation_id,
+        )
+    if row is None:
+        raise LookupError("a task without the event that started it")
+    return Token(*row)
+
+
+@RELEASE_IMAGES.starts_on(ReleaseOrdered)
+def release(event: Recorded[ReleaseOrdered], _after: BiometricRecord) -> TaskStart:
+    return RELEASE_IMAGES.start(
+        {
+            "application_id": str(event.fact.application_id),
+            "document_ref": str(event.fact.document_ref),
+        }
+    )
+
+
+def release_images(app: App) -> Work:
+    """The face for chip and cloud, the finger for the chip; templates never leave."""
+
+    async def work(job: Job) -> Sequence[Send]:
+        holder_id = UUID(key_of(job.stream))
+        known = await app.record(holder_id)
+        enrolment = known.enrolment(UUID(job.input["application_id"]))
+        images = await _images(app, job, holder_id, enrolment)
+        if not images:
+            return []
+        command = ReleaseImages(app.clock.now(), holder_id, UUID(job.input["document_ref"]), images)
+        return [Send(record.stream(holder_id), command, expects=_RETIRED)]
+
+    return work
+
+
+async def _images(app: App, job: Job, holder_id: UUID, enrolment: Enrolment) -> tuple[Image, ...]:
+    """Nothing of an erased person."""
+    digests = [digest for digest in (enrolment.face, enrolment.finger) if digest is not None]
+    opened = await _opened(app, job, holder_id, "sample", digests)
+    face, finger = (*opened, None, None)[:2]
+    return tuple(
+        Image(image_kind, purpose, media_type, octets)
+        for image_kind, purpose, media_type, octets in (
+            (ReleasedImage.FACE, DataPurpose.CHIP, JPEG, face),
+            (ReleasedImage.FACE, DataPurpose.PORTRAIT, JPEG, face),
+            (ReleasedImage.RIGHT_INDEX, DataPurpose.CHIP, PNG, finger),
+        )
+        if octets is not None
+    )
+
+
+async def _opened(
+    app: App, job: Job, holder_id: UUID, field: str, digests: Sequence[str]
+) -> list[bytes | None]:
+    """In the order asked; None once the person is erased."""
+    async with app.database.connection() as connection:
+        blobs: list[Blob | None] = [await load(connection, digest) for digest in digests]
+    if any(blob is None for blob in blobs):
+        return [None] * len(digests)
+    opened = await open_in_task(
+        app.database,
+        app.keyring,
+        [InRecord(holder_id, field, blob.envelope) for blob in blobs if blob is not None],
+        service=ServiceName.BIOMETRICS,
+        reason=job.kind,
+        correlation_id=job.origin.correlation_id,
+    )
+    return [None if value is ERASED else value for value in opened]
