@@ -48,9 +48,7 @@ class Seen:
         return "" if value is None else value.decode()
 
 
-async def read_topics(
-    bootstrap: str, topics: Sequence[str] = tuple(BY_NAME)
-) -> list[Seen]:
+async def read_topics(bootstrap: str, topics: Sequence[str] = tuple(BY_NAME)) -> list[Seen]:
     """Every committed record from the beginning to the end as it is now."""
     consumer: Any = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,

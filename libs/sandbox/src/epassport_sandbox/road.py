@@ -73,6 +73,7 @@ class Captures:
 
     impression: Callable[[int, int], bytes]
     today: date
+    drawn: dict[int, bytes] = field(default_factory=dict, repr=False)
 
     def finger(self, citizen: Citizen, n: int) -> bytes:
         if not citizen.fingers_usable:
@@ -80,7 +81,12 @@ class Captures:
         return self.impression(citizen.finger_seed, n)
 
     def face(self, citizen: Citizen) -> bytes:
-        return draw_portrait(citizen.portrait_seed, citizen.sex, citizen.age(self.today))
+        """Drawn once: the same face at every counter."""
+        if citizen.portrait_seed not in self.drawn:
+            self.drawn[citizen.portrait_seed] = draw_portrait(
+                citizen.portrait_seed, citizen.sex, citizen.age(self.today)
+            )
+        return self.drawn[citizen.portrait_seed]
 
 
 @dataclass

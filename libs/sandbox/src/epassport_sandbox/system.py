@@ -77,6 +77,7 @@ async def open_system(
     folder: keys, logs and the clock's file go here; a folder used before keeps its keys.
     """
     async with AsyncExitStack() as closing:
+        folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs yet
         clock = MovableClock(folder / "clock")
         keys = _keys(folder / "keys", clock)
         issuer = await closing.enter_async_context(Issuer(now=clock.now))

@@ -1,0 +1,107 @@
+"""`python -m epassport_sandbox demo | up | pilot`: what the Makefile calls."""
+
+import argparse
+import asyncio
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from rich.console import Console
+
+from epassport_sandbox import demo, story
+from epassport_sandbox.errors import SandboxError
+from epassport_sandbox.people import DEMO_PEOPLE
+from epassport_sandbox.pilot import run_pilot
+from epassport_sandbox.running import Session, open_session
+from epassport_sandbox.stack import cancelled_by_sigterm
+
+BUILD = Path("build")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m epassport_sandbox", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("demo", "up", "pilot"):
+        command = commands.add_parser(name)
+        default = 1000 if name == "pilot" else 25
+        command.add_argument("--citizens", type=int, default=default, metavar="N")
+    options = parser.parse_args(arguments)
+    folder = BUILD / options.command
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    run = {"demo": _demo, "up": _up, "pilot": _pilot}[options.command]
+    console = Console(highlight=False)
+    try:
+        with cancelled_by_sigterm():
+            return asyncio.run(run(options.citizens, folder.resolve(), console))
+    except KeyboardInterrupt:
+        console.print("stopped")
+        return 130
+    except SandboxError as fault:
+        console.print(f"[red]{fault}[/]")
+        return 1
+    except ExceptionGroup as group:
+        told, untold = group.split(SandboxError)
+        if told is None or untold is not None:
+            raise
+        for fault in _leaves(told):
+            console.print(f"[red]{fault}[/]")
+        return 1
+
+
+def _leaves(group: ExceptionGroup[SandboxError]) -> list[SandboxError]:
+    """Faults of several parts at once, flat."""
+    found: list[SandboxError] = []
+    for fault in group.exceptions:
+        found += _leaves(fault) if isinstance(fault, ExceptionGroup) else [fault]
+    return found
+
+
+async def _demo(citizens: int, folder: Path, console: Console) -> int:
+    async with _open(folder, citizens, console) as session:
+        facts = await demo.perform(session, citizens, folder, console)
+    return 0 if facts.hold else 1
+
+
+async def _up(citizens: int, folder: Path, console: Console) -> int:
+    async with _open(folder, citizens, console) as session:
+        facts = await demo.perform(session, citizens, folder, console)
+        _addresses(session, console)
+        console.print("Everything stays up until Ctrl-C.")
+        await session.system.processes.watch()
+    return 0 if facts.hold else 1
+
+
+async def _pilot(citizens: int, folder: Path, console: Console) -> int:
+    async with _open(folder, citizens, console) as session:
+        with story.progress(console, "citizens on the road", citizens) as advance:
+            result = await run_pilot(session, citizens, advance)
+        console.print(story.steps_table(session.road.steps))
+    text = json.dumps(result, indent=2, ensure_ascii=False)
+    (folder / "result.json").write_text(text)
+    console.print(text)
+    return 0 if result["invariants_hold"] else 1
+
+
+def _open(folder: Path, citizens: int, console: Console) -> AbstractAsyncContextManager[Session]:
+    def say(text: str) -> None:
+        console.print(f"[dim]·[/] {text}")
+
+    return open_session(folder / "system", fingers=max(citizens, 8), say=say)
+
+
+def _addresses(session: Session, console: Console) -> None:
+    """Where everything listens, and a token for each demo person."""
+    for service, url in session.system.urls.items():
+        console.print(f"{service:22} {url}")
+    console.print(f"{'issuer':22} {session.system.issuer.url}")
+    console.print(f"{'kafka':22} {session.system.stack.kafka.bootstrap}")
+    for person in DEMO_PEOPLE:
+        console.print(f"{person.subject}: {session.system.issuer.issue(person)}", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""A running system with everything a demo, a pilot or a test needs in one place."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+
+from epassport.signing import SigningPurpose
+from epassport.trustfile import TrustFile, read_public_key
+from epassport_contracts import ServiceName
+from epassport_credentials.offline_pack import OfflinePack, open_offline_pack
+from epassport_credentials.signer import Purpose
+from epassport_credentials.trust import TrustedKey, open_trust_list
+from epassport_sandbox import fingerprints
+from epassport_sandbox.client import Client
+from epassport_sandbox.country import Country, set_up_country
+from epassport_sandbox.fingerprints import FingerprintSet
+from epassport_sandbox.road import Captures, Road
+from epassport_sandbox.scratch import scratch_folder
+from epassport_sandbox.stack import Stack, open_stack
+from epassport_sandbox.system import Say, System, open_system
+
+IMPRESSIONS = 2
+
+
+@dataclass
+class Session:
+    """road walks citizens; client asks anything else."""
+
+    system: System
+    client: Client
+    country: Country
+    road: Road
+
+    async def offline_pack(self) -> OfflinePack:
+        """As a shop without network got it: the signed pack, trusted by the signed trust list."""
+        now = self.system.clock.now()
+        trust_token = await self.client.octets(ServiceName.VERIFICATION, "/trust-list")
+        pack_token = await self.client.octets(ServiceName.VERIFICATION, "/offline-pack")
+        trust = open_trust_list(trust_token.decode(), self._roots(), now=now, accept_sandbox=True)
+        keys = [key for key in trust.keys if key.purpose is Purpose.OFFLINE_PACK]
+        return open_offline_pack(pack_token.decode(), keys, now=now, accept_sandbox=True)
+
+    def _roots(self) -> list[TrustedKey]:
+        """The one key a verifier is given by hand."""
+        keys = self.system.keys
+        trust = TrustFile.open(keys.trust_file, read_public_key(keys.root_public_key), sandbox=True)
+        return [
+            TrustedKey(
+                Purpose.TRUST_LIST,
+                key.key_id,
+                key.public_key,
+                key.valid_from,
+                key.valid_until,
+                sandbox=True,
+            )
+            for key in trust.signing_keys(ServiceName.VERIFICATION, SigningPurpose.TRUST_LIST)
+        ]
+
+
+class Fingers:
+    """Impressions of whoever comes: finger seeds are numbered as they are first asked for."""
+
+    def __init__(self, made: FingerprintSet) -> None:
+        self._made = made
+        self._numbers: dict[int, int] = {}
+
+    def impression(self, finger_seed: int, n: int) -> bytes:
+        number = self._numbers.setdefault(finger_seed, len(self._numbers))
+        return self._made.png(number, n)
+
+
+@asynccontextmanager
+async def open_session(
+    folder: Path,
+    *,
+    fingers: int,
+    stack: Stack | None = None,
+    durable: bool = True,
+    say: Say = print,
+    progress: Callable[[int, int], None] | None = None,
+) -> AsyncIterator[Session]:
+    """fingers: how many different ones will be needed. A given stack is used and left running."""
+    say("fingerprints of synthetic people (made once, then cached)")
+    made = fingerprints.fingerprint_set(fingers, IMPRESSIONS, progress=progress)
+    if stack is not None:
+        async with _on(stack, folder, made, say) as session:
+            yield session
+        return
+    with scratch_folder() as data:
+        async with (
+            open_stack(data, durable=durable, announce=say) as opened,
+            _on(opened, folder, made, say) as session,
+        ):
+            yield session
+
+
+@asynccontextmanager
+async def _on(stack: Stack, folder: Path, made: FingerprintSet, say: Say) -> AsyncIterator[Session]:
+    async with open_system(stack, folder, say=say) as system:
+        limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
+        async with httpx.AsyncClient(
+            timeout=timedelta(seconds=30).total_seconds(), limits=limits, trust_env=False
+        ) as http:
+            client = Client(system.urls, system.issuer, http)
+            say("offices, officers, open regions, blanks, a shop and a bank")
+            country = await set_up_country(system, client)
+            captures = Captures(Fingers(made).impression, system.clock.now().date())
+            yield Session(
+                system, client, country, Road(client, country, captures, system.clock.now)
+            )

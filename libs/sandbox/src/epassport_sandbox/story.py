@@ -1,0 +1,159 @@
+"""How the demo tells what happened: tables, a timeline, a code in the terminal, files."""
+
+import base64
+import json
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from epassport_contracts import ServiceName
+from epassport_credentials.qr_symbol import qr_modules, qr_png
+from epassport_credentials.verifier import Verdict
+from epassport_sandbox.country import CARD_INSPECTOR
+from epassport_sandbox.road import CARDS, Steps
+from epassport_sandbox.running import Session
+
+if TYPE_CHECKING:
+    from epassport_sandbox.demo import Actor, Facts, Followed
+
+
+@contextmanager
+def progress(console: Console, what: str, total: int) -> Iterator[Callable[[], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=console) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
+
+
+def outcomes(console: Console, actors: Sequence["Actor"]) -> None:
+    table = Table("who", "outcome", "citizens", title="Outcomes")
+    groups: dict[tuple[str, str], int] = {}
+    for actor in actors:
+        groups[actor.role, actor.outcome] = groups.get((actor.role, actor.outcome), 0) + 1
+    for (role, outcome), count in groups.items():
+        table.add_row(role, outcome, str(count))
+    console.print(table)
+
+
+def tell(console: Console, session: Session, followed: "Followed") -> None:
+    """The followed passport, from the first event to the replacement."""
+    console.print(steps_table(session.road.steps))
+    table = Table(
+        "after", "service", "event", title="One passport, as the services told each other"
+    )
+    start = followed.timeline[0].written_at_ms if followed.timeline else 0
+    for record in followed.timeline:
+        after = f"{(record.written_at_ms - start) / 1000:7.2f} s"
+        table.add_row(after, record.service, record.type)
+    console.print(table)
+    console.print("The small code on its card (no personal data):")
+    console.print(terminal_code(followed.small_code), highlight=False, soft_wrap=True)
+    if followed.offline is not None:
+        console.print(f"Offline, before the loss: {_verdict_line(followed.offline)}")
+    shop = {name: followed.shop_saw[name] for name in ("outcome", "claims", "fresh_as_of")}
+    console.print(f"Age check by phone, all the shop sees: {json.dumps(shop, default=str)}")
+    console.print(
+        f"Loss reported; the card was refused online {followed.loss_milliseconds:.0f} ms later"
+    )
+    if followed.offline_after is not None:
+        console.print(f"Offline, with a new pack: {_verdict_line(followed.offline_after)}")
+    public = Table("time", "document", "status", "why", title="What an agency saw")
+    for event in followed.public_events:
+        data = event["data"]
+        public.add_row(
+            data["effective_at"][11:23],
+            f"{data['document_ref'][:8]}…",
+            data["status"],
+            data["reason_class"],
+        )
+    console.print(public)
+
+
+def steps_table(steps: Steps) -> Table:
+    table = Table("step", "times", "median ms", "slowest ms", title="Time per step")
+    for step, seconds in steps.seconds.items():
+        median, slowest = statistics.median(seconds) * 1000, max(seconds) * 1000
+        table.add_row(step, str(len(seconds)), f"{median:.0f}", f"{slowest:.0f}")
+    return table
+
+
+def terminal_code(text: str) -> str:
+    """Two modules in one character; dark modules are blank on the bright quiet zone."""
+    rows = [[False, *row, False] for row in qr_modules(text)]
+    blank = [False] * len(rows[0])
+    rows = [blank, *rows, blank, *([blank] if len(rows) % 2 else [])]
+    pairs = zip(rows[::2], rows[1::2], strict=True)
+    glyphs = {(True, True): " ", (True, False): "▄", (False, True): "▀", (False, False): "█"}
+    return "\n".join(
+        "".join(glyphs[upper, lower] for upper, lower in zip(top, bottom, strict=True))
+        for top, bottom in pairs
+    )
+
+
+def verdict(console: Console, facts: "Facts", folder: Path) -> None:
+    for sentence, holds in facts.expectations.items():
+        console.print(f"[green]✓[/] {sentence}" if holds else f"[red]✗ {sentence}[/]")
+    console.print(f"Files: {folder}")
+    held = sum(facts.expectations.values())
+    console.print(f"{held} of {len(facts.expectations)} expectations held.")
+
+
+async def fetch_files(session: Session, followed: "Followed") -> dict[str, bytes]:
+    """Card faces and codes as PNG, the chip's files, signed lists, public events; by name."""
+    client, ref = session.client, followed.walk.ref
+    found: dict[str, bytes] = {}
+    for side in ("front", "back"):
+        found[f"card-{side}.png"] = await client.octets(
+            CARDS, f"/cards/{ref}/faces/{side}", CARD_INSPECTOR
+        )
+    for name, code in (("small", followed.small_code), ("identity", followed.identity_code)):
+        found[f"card-qr-{name}.png"] = qr_png(code, pixels_per_module=6)
+        found[f"card-qr-{name}.txt"] = code.encode()
+    files = await client.query(CARDS, f"/cards/{ref}/files", CARD_INSPECTOR)
+    for name, text in files.items():
+        found[f"chip/{name}.bin"] = base64.b64decode(text)
+    for name, path in (
+        ("trust-list.jwt", "/trust-list"),
+        ("status-list.jwt", "/status-lists/1"),
+        ("offline-pack.jwt", "/offline-pack"),
+    ):
+        found[name] = await client.octets(ServiceName.VERIFICATION, path)
+    lines = [json.dumps(event, ensure_ascii=False) for event in followed.public_events]
+    found["public-events.jsonl"] = ("\n".join(lines) + "\n").encode()
+    return found
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, octets in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(octets)
+
+
+def summary(session: Session, followed: "Followed", facts: "Facts") -> dict[str, Any]:
+    return {
+        "expectations": facts.expectations,
+        "outcomes": facts.outcomes,
+        "steps_ms": {
+            step: {"times": len(seconds), "median": round(statistics.median(seconds) * 1000, 1)}
+            for step, seconds in session.road.steps.seconds.items()
+        },
+        "timeline": [
+            {"service": record.service, "event": record.type, "at": record.time.isoformat()}
+            for record in followed.timeline
+        ],
+        "loss_to_refusal_ms": round(followed.loss_milliseconds, 1),
+        "public_events": len(followed.public_events),
+    }
+
+
+def _verdict_line(verdict: Verdict) -> str:
+    as_of = "" if verdict.as_of is None else f", status as of {verdict.as_of:%H:%M:%S} UTC"
+    reason = "" if verdict.reason is None else f" ({verdict.reason})"
+    shown = f", shows {dict(verdict.shown)}" if verdict.shown else ""
+    return f"{verdict.outcome}{reason}{as_of}{shown}"
