@@ -333,6 +333,8 @@ def _jsonable(value: object) -> object:
         return value.model_dump(mode="json")
     if isinstance(value, set | frozenset):
         return sorted(value)
+    if isinstance(value, UUID):  # asyncpg's own subclass, which orjson does not take
+        return str(value)
     raise TypeError(f"{type(value).__name__} has no JSON")
 
 

@@ -5,9 +5,10 @@ import asyncio
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -19,6 +20,8 @@ from epassport_sandbox.running import Session, open_session
 from epassport_sandbox.stack import cancelled_by_sigterm
 
 BUILD = Path("build")
+
+Run = Callable[[int, Path, Console], Coroutine[Any, Any, int]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,8 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = {"demo": _demo, "up": _up, "pilot": _pilot}[options.command]
     console = Console(highlight=False)
     try:
-        with cancelled_by_sigterm():
-            return asyncio.run(run(options.citizens, folder.resolve(), console))
+        return asyncio.run(_cancellable(run, options.citizens, folder.resolve(), console))
     except KeyboardInterrupt:
         console.print("stopped")
         return 130
@@ -47,9 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         told, untold = group.split(SandboxError)
         if told is None or untold is not None:
             raise
-        for fault in _leaves(told):
-            console.print(f"[red]{fault}[/]")
+        for leaf in _leaves(told):
+            console.print(f"[red]{leaf}[/]")
         return 1
+
+
+async def _cancellable(run: Run, citizens: int, folder: Path, console: Console) -> int:
+    with cancelled_by_sigterm():
+        return await run(citizens, folder, console)
 
 
 def _leaves(group: ExceptionGroup[SandboxError]) -> list[SandboxError]:
