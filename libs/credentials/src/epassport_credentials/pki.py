@@ -57,6 +57,11 @@ class CertificateTerms:
     sandbox: bool = False
     explicit_parameters: bool = False
 
+    def __post_init__(self) -> None:
+        """A fraction of a second would make a certificate that readers refuse."""
+        if any(moment.microsecond for moment in (self.not_before, self.not_after)):
+            raise ValueError("validity is in whole seconds (RFC 5280 §4.1.2.5.2)")
+
 
 def issue_csca(terms: CertificateTerms, csca: Signer) -> x509.Certificate:
     """The self-signed root of a country."""

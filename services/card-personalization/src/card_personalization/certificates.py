@@ -48,15 +48,16 @@ class Certificates:
 def issue_certificates(
     csca: Signer, document_signer: Signer, *, at: datetime, sandbox: bool, crl_uri: str
 ) -> Certificates:
-    """at: from when both are valid."""
+    """at: from when both are valid, in whole seconds (RFC 5280 §4.1.2.5.2)."""
+    at = at.replace(microsecond=0)
 
     def terms(common_name: str, use: timedelta, life: timedelta) -> CertificateTerms:
         return CertificateTerms(
             common_name=common_name,
             organization=ORGANIZATION,
             serial=int.from_bytes(secrets.token_bytes(SERIAL_BYTES)) | 1,
-            not_before=at,
-            not_after=at + use + life,
+            not_before=begin,
+            not_after=begin + use + life,
             key_use=use,
             crl_uri=crl_uri,
             sandbox=sandbox,
