@@ -7,22 +7,18 @@ effect once, however often and by however many workers it is delivered.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from traceback import walk_tb
 
 import structlog
 
 from epassport import metrics, parking
-from epassport.actor import Actor
 from epassport.database import Connection, Database
+from epassport.draining import ATTEMPTS, ParkedStreams, as_poison, log_fault, where
 from epassport.errors import Poison
 from epassport.faults import is_transient
-from epassport.parking import NotDiscardable
 from epassport.records import WAITING, Cause, RawRecord
 from epassport.signals import Signals
 from epassport.slices import Plan, SliceHandler, Slot, cut, plan, read_slot
 from epassport_contracts.registry import Topic
-
-ATTEMPTS = 3
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +44,7 @@ class Applier:
         self._database = database
         self._handler = handler
         self._signals = signals
+        self.parked = ParkedStreams(database, handler, topic, signals)
 
     async def next_offset(self, partition: int) -> int:
         """Where this consumer goes on; 0 at its first time."""
@@ -82,7 +79,7 @@ class Applier:
         try:
             return cut(slots, self._handler)
         except Exception as error:  # noqa: BLE001 - alone, the record that raises it is found
-            log.error("slice-not-cut", consumer=self.consumer, detail=_where(error))
+            log.error("slice-not-cut", consumer=self.consumer, detail=where(error))
             return [[slot] for slot in slots]
 
     async def _piece(self, partition: int, expected: int, slots: Sequence[Slot]) -> Applied:
@@ -114,7 +111,7 @@ class Applier:
             except Exception as error:
                 if isinstance(error, FenceLost) or is_transient(error):
                     raise
-                fault = _as_poison(error)
+                fault = as_poison(error)
                 if isinstance(error, Poison):
                     break
         return await self._in_one(partition, expected, [replace(slot, wanted=None, fault=fault)])
@@ -134,7 +131,7 @@ class Applier:
                 await parking.park(connection, self.consumer, todo.park)
         self._report(todo)
         for key in todo.drain:
-            await self.drain(partition, key)
+            await self.parked.drain(partition, key)
         return Applied(next_offset, todo.faults)
 
     async def _move_offset(
@@ -173,139 +170,4 @@ class Applier:
                 metrics.CONSUMER_RECORDS.labels(*labels).inc(count)
         for raw, cause, detail in todo.park:
             if cause not in WAITING:
-                self._log_fault(raw, cause, detail)
-
-    def _log_fault(self, raw: RawRecord, cause: str, detail: str) -> None:
-        log.error(
-            "record-parked",
-            consumer=self.consumer,
-            topic=raw.topic,
-            partition=raw.partition,
-            offset=raw.offset,
-            sequence=raw.sequence,
-            cause=cause,
-            detail=detail,
-        )
-
-    async def drain(self, partition: int, key: str, *, also_faults: bool = False) -> int:
-        """Apply what is parked of a stream, in order, each record in its own transaction.
-
-        Stops before a missing one, and before one at fault unless an operator said to try
-        it again. Returns how many were applied. Raises passing faults.
-        """
-        applied = attempts = 0
-        while True:
-            try:
-                went_on = await self._drain_next(partition, key, also_faults=also_faults)
-            except Exception as error:
-                if is_transient(error):
-                    raise
-                attempts += 1
-                if attempts < ATTEMPTS and not isinstance(error, Poison):
-                    continue
-                await self._blame_next(partition, key, _as_poison(error))
-                return applied
-            if not went_on:
-                return applied
-            applied, attempts = applied + 1, 0
-
-    async def _drain_next(self, partition: int, key: str, *, also_faults: bool) -> bool:
-        async with self._database.transaction() as connection:
-            stream = await self._locked_stream(connection, partition, key)
-            head = stream.next
-            if stream.repeats:
-                await self._unpark(connection, partition, stream.repeats)
-            if head is None or (head.is_fault and not also_faults):
-                return False
-            if stream.waits_for_missing:
-                await parking.set_cause(connection, self.consumer, head.raw, Cause.GAP, "")
-                return False
-            slot = read_slot(head.raw, self.topic, self._handler.types)
-            if slot.fault is not None:
-                await self._blame(connection, head.raw, slot.fault)
-                return False
-            if slot.wanted is not None:
-                await self._handler.apply(connection, [slot.wanted])
-            await self._unpark(connection, partition, [head.raw.offset])
-            if self.topic.sequenced and head.raw.sequence is not None:
-                sequences = {key: head.raw.sequence}
-                await parking.keep_sequences(connection, self.consumer, self.topic.name, sequences)
-        self._signals.committed()
-        return True
-
-    async def _blame_next(self, partition: int, key: str, fault: Poison) -> None:
-        async with self._database.transaction() as connection:
-            stream = await self._locked_stream(connection, partition, key)
-            if stream.next is not None:
-                await self._blame(connection, stream.next.raw, fault)
-
-    async def _blame(self, connection: Connection, raw: RawRecord, fault: Poison) -> None:
-        await parking.set_cause(connection, self.consumer, raw, fault.cause, fault.detail)
-        self._log_fault(raw, fault.cause, fault.detail)
-
-    async def discard(self, partition: int, offset: int, actor: Actor, reason: str) -> None:
-        """Its place in the sequence counts as filled. Raises NotDiscardable."""
-        async with self._database.transaction() as connection:
-            key = await connection.fetchval(
-                "SELECT key FROM parked WHERE consumer = $1 AND topic = $2 AND partition = $3"
-                " AND record_offset = $4",
-                self.consumer,
-                self.topic.name,
-                partition,
-                offset,
-            )
-            if key is None:
-                raise NotDiscardable("nothing is parked there")
-            stream = await self._locked_stream(connection, partition, key)
-            found = [record.raw for record in stream.records if record.raw.offset == offset]
-            if not found:
-                raise NotDiscardable("it has been applied meanwhile")
-            sequence = found[0].sequence if self.topic.sequenced else None
-            if sequence is not None and sequence > stream.last + 1:
-                raise NotDiscardable("a record before it in its stream is missing or waits too")
-            if sequence == stream.last + 1:
-                sequences = {key: sequence}
-                await parking.keep_sequences(connection, self.consumer, self.topic.name, sequences)
-            await parking.discard(connection, self.consumer, found[0], actor, reason)
-
-    async def partitions_of(self, key: str) -> list[int]:
-        """Where records of this key are parked: one partition, or none."""
-        async with self._database.connection() as connection:
-            rows = await connection.fetch(
-                "SELECT DISTINCT partition FROM parked"
-                " WHERE consumer = $1 AND topic = $2 AND key = $3",
-                self.consumer,
-                self.topic.name,
-                key,
-            )
-        return [row["partition"] for row in rows]
-
-    async def _locked_stream(
-        self, connection: Connection, partition: int, key: str
-    ) -> parking.ParkedStream:
-        await connection.execute(
-            "SELECT 1 FROM consumer_offsets"
-            " WHERE consumer = $1 AND topic = $2 AND partition = $3 FOR UPDATE",
-            self.consumer,
-            self.topic.name,
-            partition,
-        )
-        return await parking.parked_stream(
-            connection, self.consumer, self.topic.name, key, sequenced=self.topic.sequenced
-        )
-
-    async def _unpark(self, connection: Connection, partition: int, offsets: Sequence[int]) -> None:
-        await parking.unpark(connection, self.consumer, self.topic.name, partition, offsets)
-
-
-def _as_poison(error: Exception) -> Poison:
-    return error if isinstance(error, Poison) else Poison(Cause.BUG, _where(error))
-
-
-def _where(error: Exception) -> str:
-    """Type and line; an exception's own text may quote what the record holds."""
-    frames = [
-        (frame.f_globals.get("__name__"), line) for frame, line in walk_tb(error.__traceback__)
-    ]
-    module, line = frames[-1] if frames else ("?", 0)
-    return f"{type(error).__name__} at {module}:{line}"
+                log_fault(self.consumer, raw, cause, detail)

@@ -119,8 +119,8 @@ class ConsumerRunner:
         """
         applied = 0
         for applier in self._appliers(consumer):
-            for partition in await applier.partitions_of(key):
-                applied += await applier.drain(partition, key, also_faults=True)
+            for partition in await applier.parked.partitions_of(key):
+                applied += await applier.parked.drain(partition, key, also_faults=True)
         return applied
 
     async def discard(
@@ -133,7 +133,7 @@ class ConsumerRunner:
         found = [applier for applier in self._appliers(consumer) if applier.topic.name == topic]
         if not found:
             raise LookupError(f"{consumer} does not hear {topic}")
-        await found[0].discard(partition, offset, actor, reason)
+        await found[0].parked.discard(partition, offset, actor, reason)
 
     async def sweep(self) -> None:
         """Drain what can go on, count what is parked, report what waits too long."""
@@ -151,7 +151,7 @@ class ConsumerRunner:
         appliers = {applier.topic.name: applier for applier in self._appliers(consumer)}
         for stream in waiting:
             if stream.topic in appliers:
-                await appliers[stream.topic].drain(stream.partition, stream.key)
+                await appliers[stream.topic].parked.drain(stream.partition, stream.key)
         async with self._database.connection() as connection:
             waiting = await parking.waiting_streams(connection, consumer)
             counts = await parking.parked_counts(connection, consumer)

@@ -25,7 +25,7 @@ from epassport.errors import Unsafe
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
-REQUEST_MS = 15_000
+REQUEST_MS = 10_000
 MAX_REQUEST_BYTES = 1_000_000
 TRANSACTION_MS = 30_000
 PARTING_SECONDS = 15.0
@@ -105,6 +105,7 @@ class KafkaClients:
 
     def broker(self) -> KafkaBroker:
         """For consuming only: no producer, no admin client, no topic made on the fly."""
+        _LOG.setLevel(logging.ERROR)  # it warns once per subscriber that it makes no topics
         return KafkaBroker(
             self.settings.bootstrap.split(","),
             client_id=self._client_id,
