@@ -1,7 +1,7 @@
 """Work of biometrics: the search for duplicates, and images on their way to a document."""
 
 from collections.abc import Sequence
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from biometrics import record
 from biometrics.capture import JPEG, PNG
@@ -68,7 +68,7 @@ def search_duplicates(app: App) -> Work:
                 found.engine,
                 threshold,
             ),
-            job.new_id("case"),
+            uuid5(job.task_id, "case"),
         )
         return [Send(job.stream, command, expects=_RETIRED)]
 

@@ -1,0 +1,158 @@
+"""Two people decide, and a third where they disagree."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from enrolled import (
+    APPLICATION,
+    CAPTURE,
+    CASE,
+    FIRST,
+    LATER,
+    NEXT_CAPTURE,
+    OPERATOR,
+    OTHER_HOLDER,
+    SECOND,
+    SUPERVISOR,
+    SUSPECTED,
+    THIRD,
+    answered,
+    given,
+    received,
+    requested,
+    search,
+    searched,
+)
+
+from biometrics.record import ADJUDICATION_PATIENCE, aggregate
+from biometrics.record_commands import Adjudicate, Officer, Reason, Verdict
+from biometrics.record_events import (
+    AdjudicationEscalated,
+    AdjudicationOverdue,
+    BiometricsAccepted,
+    DuplicateConfirmed,
+    DuplicateDismissed,
+    Event,
+    OwnRecordMissing,
+    RecordRetired,
+)
+from epassport import DeadlinePassed, EndWait, StartWait
+from epassport_contracts.events.enrollment import ApplicationKind
+
+SAME, DIFFERENT = Verdict.SAME_PERSON, Verdict.DIFFERENT_PERSONS
+CONFIRMED = DuplicateConfirmed(LATER, CASE, APPLICATION)
+DISMISSED = DuplicateDismissed(LATER, CASE, APPLICATION)
+ACCEPTED = BiometricsAccepted(LATER, APPLICATION, by_exception=False)
+ESCALATED = AdjudicationEscalated(LATER, CASE)
+SPLIT: list[Event] = [*SUSPECTED, answered(FIRST, SAME), answered(SECOND, DIFFERENT), ESCALATED]
+WAIT = f"adjudication/{CASE}"
+
+
+def says(by: Officer, verdict: Verdict) -> Adjudicate:
+    is_supervisor = by == SUPERVISOR
+    return Adjudicate(LATER, CASE, by, not is_supervisor, is_supervisor, verdict, "ridges")
+
+
+def test_one_answer_decides_nothing() -> None:
+    given(*SUSPECTED).when(says(FIRST, SAME)).then(answered(FIRST, SAME))
+
+
+def test_two_who_see_the_same_person_confirm_the_duplicate() -> None:
+    life = [*SUSPECTED, answered(FIRST, SAME)]
+    given(*life).when(says(SECOND, SAME)).then(answered(SECOND, SAME), CONFIRMED)
+
+
+def test_two_who_see_different_persons_accept_the_samples() -> None:
+    life = [*SUSPECTED, answered(FIRST, DIFFERENT)]
+    command = says(SECOND, DIFFERENT)
+    given(*life).when(command).then(answered(SECOND, DIFFERENT), DISMISSED, ACCEPTED)
+
+
+def test_a_dismissed_suspicion_does_not_stand_for_the_own_record() -> None:
+    begun = received(ApplicationKind.REPLACE)
+    first = answered(FIRST, DIFFERENT)
+    alien = search(OTHER_HOLDER)
+    missing = OwnRecordMissing(LATER, APPLICATION, CAPTURE)
+    life: list[Event] = [begun, searched(alien), requested(OTHER_HOLDER), first]
+    expected = [answered(SECOND, DIFFERENT), DISMISSED]
+    given(*life).when(says(SECOND, DIFFERENT)).then(*expected, missing)
+    both = search(OTHER_HOLDER, own_matched=True)
+    life = [begun, searched(both), requested(OTHER_HOLDER), first]
+    given(*life).when(says(SECOND, DIFFERENT)).then(*expected, ACCEPTED)
+
+
+def test_an_answer_said_twice_is_recorded_once_and_cannot_be_changed() -> None:
+    life = [*SUSPECTED, answered(FIRST, SAME)]
+    given(*life).when(says(FIRST, SAME)).then_nothing()
+    given(*life).when(says(FIRST, DIFFERENT)).then_refused(Reason.ALREADY_ANSWERED)
+
+
+def test_the_same_name_from_another_issuer_is_another_person() -> None:
+    life = [*SUSPECTED, answered(FIRST, SAME)]
+    namesake = Officer("https://elsewhere.test", FIRST.subject)
+    given(*life).when(says(namesake, SAME)).then(answered(namesake, SAME), CONFIRMED)
+
+
+def test_who_took_the_samples_does_not_judge_them() -> None:
+    given(*SUSPECTED).when(says(OPERATOR, SAME)).then_refused(Reason.FOUR_EYES)
+
+
+def test_two_who_disagree_leave_it_to_a_supervisor() -> None:
+    life = [*SUSPECTED, answered(FIRST, SAME)]
+    given(*life).when(says(SECOND, DIFFERENT)).then(answered(SECOND, DIFFERENT), ESCALATED)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "then"), [(SAME, [CONFIRMED]), (DIFFERENT, [DISMISSED, ACCEPTED])]
+)
+def test_a_supervisor_alone_decides_an_escalated_case(verdict: Verdict, then: list[Event]) -> None:
+    given(*SPLIT).when(says(SUPERVISOR, verdict)).then(answered(SUPERVISOR, verdict), *then)
+
+
+def test_a_supervisor_decides_no_case_that_is_not_escalated() -> None:
+    given(*SUSPECTED).when(says(SUPERVISOR, SAME)).then_refused(Reason.CASE_NOT_ESCALATED)
+
+
+def test_an_escalated_case_is_for_no_third_adjudicator() -> None:
+    given(*SPLIT).when(says(THIRD, SAME)).then_refused(Reason.CASE_ESCALATED)
+
+
+def test_who_has_answered_does_not_decide_again_as_a_supervisor() -> None:
+    promoted = replace(says(FIRST, SAME), is_supervisor=True)
+    given(*SPLIT).when(promoted).then_refused(Reason.FOUR_EYES)
+
+
+def test_a_decided_case_stays_decided() -> None:
+    life = [*SUSPECTED, answered(FIRST, SAME), answered(SECOND, SAME), CONFIRMED]
+    given(*life).when(says(THIRD, DIFFERENT)).then_refused(Reason.CASE_CLOSED)
+    given(*life).when(says(SECOND, SAME)).then_nothing()
+
+
+def test_a_case_ends_with_its_application() -> None:
+    retired = RecordRetired(LATER, APPLICATION, wholly=True, cases=(CASE,))
+    given(*SUSPECTED, retired).when(says(FIRST, SAME)).then_refused(Reason.CASE_CLOSED)
+
+
+def test_an_unknown_case_is_refused() -> None:
+    unknown = replace(says(FIRST, SAME), case_id=NEXT_CAPTURE)
+    given(*SUSPECTED).when(unknown).then_refused(Reason.UNKNOWN_CASE)
+
+
+def test_a_case_that_nobody_answers_becomes_overdue() -> None:
+    passed = DeadlinePassed(WAIT, 3, LATER)
+    given(*SUSPECTED).when(passed).then(AdjudicationOverdue(LATER, CASE))
+    given(*SUSPECTED, AdjudicationOverdue(LATER, CASE)).when(says(FIRST, SAME)).then(
+        answered(FIRST, SAME)
+    )
+
+
+def test_each_who_is_waited_for_has_three_days() -> None:
+    assert timedelta(days=3) == ADJUDICATION_PATIENCE
+    started = [StartWait(WAIT, LATER + ADJUDICATION_PATIENCE)]
+    assert aggregate.waits(requested(OTHER_HOLDER)) == started
+    assert aggregate.waits(ESCALATED) == started
+    assert aggregate.waits(answered(FIRST, SAME)) == []
+    ended = [EndWait(WAIT)]
+    retired = RecordRetired(LATER, APPLICATION, wholly=False, cases=(CASE,))
+    assert [aggregate.waits(event) for event in (CONFIRMED, DISMISSED, retired)] == [ended] * 3
