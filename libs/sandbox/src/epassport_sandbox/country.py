@@ -21,7 +21,7 @@ SHOP = "shop-kvartal"
 BANK = "bank-sever"
 AGE_CHECK = "age-check"
 IDENTIFICATION = "identification"
-LOT = "lot-1"
+LOT_SIZE = 1_000
 
 REGISTRAR = DemoPerson("registrar-1", "Борис Чернышёв", (Role.REGISTRAR,))
 ADMINISTRATOR = DemoPerson("administrator-1", "Виктор Руднев", (Role.ADMINISTRATOR,))
@@ -63,7 +63,7 @@ class Country:
 
 
 async def set_up_country(
-    system: System, client: Client, *, quota: int = 100_000, blanks: int = 10_000
+    system: System, client: Client, *, quota: int = 100_000, blanks: int = 5_000
 ) -> Country:
     """Register everything, open the pilot regions and put blanks into stock."""
     today = system.clock.now()
@@ -76,12 +76,13 @@ async def set_up_country(
             {"opens_on": today.date().isoformat(), "quota": quota},
             REGISTRAR,
         )
-    await client.command(
-        ServiceName.CARD_PERSONALIZATION,
-        "/blank-lots",
-        {"lot_id": LOT, "count": blanks},
-        CARD_OPERATOR,
-    )
+    for n, count in enumerate(_lots(blanks), start=1):
+        await client.command(
+            ServiceName.CARD_PERSONALIZATION,
+            "/blank-lots",
+            {"lot_id": f"lot-{n}", "count": count},
+            CARD_OPERATOR,
+        )
     for party, name, purpose, claims in (
         (SHOP, "Магазин «Квартал»", AGE_CHECK, ["over-18"]),
         (BANK, "Банк «Север»", IDENTIFICATION, ["surname", "given-name", "birth-date"]),
@@ -99,6 +100,11 @@ async def set_up_country(
             REGISTRAR,
         )
     return Country(offices)
+
+
+def _lots(blanks: int) -> list[int]:
+    whole, rest = divmod(blanks, LOT_SIZE)
+    return [LOT_SIZE] * whole + ([rest] if rest else [])
 
 
 def _office(region: str, n: int) -> Office:

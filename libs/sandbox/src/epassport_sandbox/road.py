@@ -51,6 +51,7 @@ VERIFICATION = ServiceName.VERIFICATION
 
 FINGER = "right-index"
 DPI = 500
+MADE = "written"  # and read back: the inspector's turn
 
 
 @dataclass
@@ -228,10 +229,10 @@ class Road:
         first = ADJUDICATORS[0]
         cases = await until(
             lambda: self.client.query(BIOMETRICS, "/adjudications", first),
-            lambda answer: any(c["case_id"] not in among for c in answer["cases"]),
+            lambda answer: any(c["case_id"] not in among for c in answer["adjudications"]),
             what="an adjudication case",
         )
-        case_id = next(c["case_id"] for c in cases["cases"] if c["case_id"] not in among)
+        case_id = next(c["case_id"] for c in cases["adjudications"] if c["case_id"] not in among)
         for adjudicator in ADJUDICATORS:
             await self.client.query(BIOMETRICS, f"/adjudications/{case_id}", adjudicator)
             await self.client.command(
@@ -277,15 +278,17 @@ class Road:
             within=timedelta(seconds=180),
         )
 
-    async def card(self, walk: Walk) -> Mapping[str, Any]:
+    async def card(self, walk: Walk, *, after: str | None = None) -> Mapping[str, Any]:
         answer: Mapping[str, Any] = await self.client.query(
-            CARDS, f"/cards/{walk.ref}", CARD_INSPECTOR
+            CARDS, f"/cards/{walk.ref}", CARD_INSPECTOR, after=after
         )
         return answer
 
-    async def card_reaches(self, walk: Walk, state: str) -> Mapping[str, Any]:
+    async def card_reaches(
+        self, walk: Walk, state: str, *, after: str | None = None
+    ) -> Mapping[str, Any]:
         return await until(
-            lambda: self.card(walk),
+            lambda: self.card(walk, after=after),
             lambda answer: answer["state"] == state,
             what=f"card {walk.ref} to be {state}",
             within=timedelta(seconds=180),
@@ -294,15 +297,16 @@ class Road:
     async def make(self, walk: Walk, *, spoil_first: bool = False) -> None:
         """Steps 4 to 6: registered, prepared, written, read back, inspected."""
         async with self.steps.timed("make the card"):
-            await self.card_reaches(walk, "read-back")
+            await self.card_reaches(walk, MADE)
         if spoil_first:
-            await self._inspect(walk, "reject-quality", {"reason": "print-smeared"})
-            await self.card_reaches(walk, "read-back")
+            rejected = await self._inspect(walk, "reject-quality", {"reason": "print-smeared"})
+            await self.card_reaches(walk, MADE, after=rejected.token)
         async with self.steps.timed("inspect"):
             await self._inspect(walk, "accept-quality", {})
 
-    async def _inspect(self, walk: Walk, operation: str, body: Mapping[str, str]) -> None:
-        await self.client.command(CARDS, f"/cards/{walk.ref}/{operation}", body, CARD_INSPECTOR)
+    async def _inspect(self, walk: Walk, operation: str, body: Mapping[str, str]) -> Answer:
+        path = f"/cards/{walk.ref}/{operation}"
+        return await self.client.command(CARDS, path, body, CARD_INSPECTOR)
 
     async def bring(self, walks: Sequence[Walk]) -> None:
         """Step 7: one batch to one office; the office confirms each card."""
