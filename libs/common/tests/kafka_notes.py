@@ -25,7 +25,7 @@ from epassport_sandbox.topics import TopicSpec, create_topics
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 SERVICE = ServiceName.ENROLLMENT
 IDS = UUID("6f1c1c2e-0000-4000-8000-000000000000")
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 
 class NoteTaken(ContractEvent):
