@@ -24,7 +24,7 @@ def settings(tmp_path: Path, **more: Any) -> VerificationSettings:
 
 def test_the_status_list_has_the_public_address(tmp_path: Path) -> None:
     given = settings(tmp_path, public_url="https://status.example")
-    assert given.status_list_uri() == "https://status.example/v1/status-lists/1"
+    assert given.status_list_uri() == "https://status.example/s/1"
 
 
 @pytest.mark.parametrize("address", [None, "http://status.example"])
@@ -35,7 +35,7 @@ def test_production_needs_an_address_over_https(tmp_path: Path, address: str | N
 
 def test_the_sandbox_is_reached_where_it_listens(tmp_path: Path) -> None:
     given = settings(tmp_path, profile="sandbox", http_port=4711)
-    assert given.status_list_uri() == "http://127.0.0.1:4711/v1/status-lists/1"
+    assert given.status_list_uri() == "http://127.0.0.1:4711/s/1"
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ ACCESS = AccessTable(
             Role.HAND_OVER_OFFICER,
             Role.HOTLINE,
         },
+        "read-status-list-of-card": ANYONE,
         "read-status-list": ANYONE,
         "read-trust-list": ANYONE,
         "read-offline-pack": ANYONE,
@@ -225,8 +226,18 @@ async def read_document(document_ref: UUID, view: View[App]) -> DocumentAnswer:
     return DocumentAnswer(**dict(row), held_since=held_since)
 
 
+@routes.query("read-status-list-of-card", "/s/{list_id}", reads=("document_status",))
+async def read_status_list_of_card(list_id: int, view: View[App]) -> Response:
+    """The address printed on every card, so short and for life."""
+    return await _status_list(list_id, view)
+
+
 @routes.query("read-status-list", "/v1/status-lists/{list_id}", reads=("document_status",))
 async def read_status_list(list_id: int, view: View[App]) -> Response:
+    return await _status_list(list_id, view)
+
+
+async def _status_list(list_id: int, view: View[App]) -> Response:
     if list_id != STATUS_LIST_ID:
         raise NotFound
     token = await view.app.published.status_list(view.database, view.now, view.after or START)
