@@ -126,9 +126,7 @@ async def test_two_claims_on_one_digest_in_one_group_have_one_winner(group: Grou
 
 async def test_a_capacity_is_never_oversold(group: Group, db: Database) -> None:
     await one(group, "owner", AddRoom(AT, 5))
-    outcomes = await asyncio.gather(
-        *(one(group, f"s{n}", PutBox(AT, room=1)) for n in range(12))
-    )
+    outcomes = await asyncio.gather(*(one(group, f"s{n}", PutBox(AT, room=1)) for n in range(12)))
     assert outcomes.count(Rejected(NO_ROOM)) == 7
     async with db.connection() as connection:
         assert await connection.fetchval("SELECT remaining FROM capacities") == 0

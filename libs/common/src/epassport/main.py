@@ -47,6 +47,8 @@ def _run(service: Service, command: Command, model: str | None) -> int:
             return run_processes(_all(service))
         case Command.CEREMONY:
             raise Unsafe("the ceremony is held for all services: python -m epassport.ceremony")
+        case Command.WORK if not service.works:
+            raise Unsafe(f"{service.name} has no tasks, so nothing to work on")
         case _:
             return run_processes({command.value: lambda: _one(service, command)})
 
@@ -97,7 +99,10 @@ def _all(service: Service) -> dict[str, Factory]:
             for command in shared:
                 parent.create_task(_part(opened, command)(), name=command.value)
 
-    return {"service": in_one_loop, "work": lambda: _work_process(service)}
+    parts: dict[str, Factory] = {"service": in_one_loop}
+    if service.works:
+        parts["work"] = lambda: _work_process(service)
+    return parts
 
 
 async def _work_process(service: Service) -> None:
