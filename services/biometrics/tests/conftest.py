@@ -6,6 +6,7 @@ this folder share `enrolled`, the persons and captures they speak of.
 
 import asyncio
 import base64
+import json
 import os
 import shutil
 import sys
@@ -26,11 +27,10 @@ from biometrics import reactions
 from biometrics.service import build
 from biometrics.settings import BiometricsSettings
 from epassport.actor import Role
-from epassport.ceremony import CeremonyResult, hold_ceremony
+from epassport.ceremony import hold_ceremony
 from epassport.database import migrate
 from epassport.decider import StreamId
 from epassport.keystore import KeyStore
-from epassport_sandbox.ports import free_port
 from epassport.reactions import ReactionHandler, reactions_of
 from epassport.records import Incoming
 from epassport.service import Running, running
@@ -49,6 +49,8 @@ from epassport_sandbox.fingerprints import DPI, FingerprintSet, fingerprint_set
 from epassport_sandbox.oidc import Issuer
 from epassport_sandbox.people import DemoPerson
 from epassport_sandbox.portraits import draw_portrait
+from epassport_sandbox.ports import free_port
+from epassport_sandbox.stack import Stack
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -56,6 +58,7 @@ CACHE = Path(os.environ.get("EPASSPORT_CACHE") or Path(__file__).parents[3] / ".
 LIBS, CLASSES = CACHE / "sourceafis-libs", CACHE / "sourceafis-classes"
 
 OFFICE, STATION = "office-1", "station-1"
+FINGERS = 24
 
 
 def now() -> datetime:
@@ -82,9 +85,19 @@ class Bureau:
     fingers: FingerprintSet
     portrait: bytes
     settings: BiometricsSettings
+    used_fingers: int = 0
+
+    def person(self) -> "Person":
+        """Somebody with a finger that no other test has enrolled."""
+        self.used_fingers += 1
+        return Person(self.used_fingers - 1)
 
     def ticket(
-        self, person: Person, officer: str, purpose: TicketPurpose = TicketPurpose.ENROL, **more: Any
+        self,
+        person: Person,
+        officer: str,
+        purpose: TicketPurpose = TicketPurpose.ENROL,
+        **more: Any,
     ) -> str:
         about = {
             "ticket_id": uuid4(),
@@ -147,21 +160,20 @@ class Bureau:
         return person
 
     async def check(
-        self, person: Person, ticket: str, finger: int, who: str = "hand-over-officer"
+        self, ticket: str, finger: int, who: str = "hand-over-officer"
     ) -> httpx.Response:
         body = {"ticket": ticket, "finger": self.finger(finger, 1)}
         return await self.post("/verifications", body, Role.HAND_OVER_OFFICER, who=who)
 
-    async def case(self, who: str = "adjudicator-1") -> dict[str, Any]:
-        """The one case that this adjudicator may answer, once it is there."""
-        async with asyncio.timeout(30):
-            while True:
-                told = await self.get("/adjudications", Role.ADJUDICATOR, who=who)
-                if told["adjudications"]:
-                    (case,) = told["adjudications"]
-                    found: dict[str, Any] = case
-                    return found
-                await asyncio.sleep(0.02)
+    async def case(self, person: Person) -> UUID:
+        sql = "SELECT case_id FROM adjudication_v1 WHERE application_id = $1"
+        (case,) = await self.rows(sql, person.application)
+        found: UUID = case["case_id"]
+        return found
+
+    async def open_cases(self, who: str) -> set[str]:
+        told = await self.get("/adjudications", Role.ADJUDICATOR, who=who)
+        return {case["case_id"] for case in told["adjudications"]}
 
     async def hear(self, event: ContractEvent, stream: str) -> None:
         record = Incoming(
@@ -196,14 +208,34 @@ class Bureau:
         )  # fmt: skip
         await self.hear(rejected, f"application/{person.application}")
 
-    async def sent(self, type_name: str, count: int) -> list[Record]:
-        """Rows that wait to be sent, once there are so many of this type."""
+    async def sent(self, type_name: str, person: Person, count: int = 1) -> list[dict[str, Any]]:
+        """What waits to be sent about a person, once there is so much of this type."""
+        sql = """
+            SELECT convert_from(payload, 'UTF8') AS payload FROM outbox
+             WHERE type = $1 AND convert_from(payload, 'UTF8') LIKE '%' || $2 || '%'
+             ORDER BY position
+            """
         async with asyncio.timeout(30):
             while True:
-                found = await self.rows("SELECT * FROM outbox WHERE type = $1", type_name)
+                found = await self.rows(sql, type_name, str(person.holder))
                 if len(found) >= count:
                     assert len(found) == count
-                    return found
+                    return [json.loads(row["payload"]) for row in found]
+                await asyncio.sleep(0.02)
+
+    async def events(self, person: Person) -> list[str]:
+        sql = "SELECT type FROM events WHERE stream_id = $1 ORDER BY version"
+        return [row["type"] for row in await self.rows(sql, f"biometric-record/{person.holder}")]
+
+    async def blobs(self, person: Person) -> int:
+        return len(await self.rows("SELECT FROM blobs WHERE subject = $1", person.holder))
+
+    async def gallery_size(self, wanted: int) -> None:
+        """Returns once the gallery has this size."""
+        async with asyncio.timeout(30):
+            while True:
+                if (await self.get("/gallery", Role.SUPERVISOR))["size"] == wanted:
+                    return
                 await asyncio.sleep(0.02)
 
     async def rows(self, sql: str, *arguments: Any) -> list[Record]:
@@ -212,26 +244,26 @@ class Bureau:
 
 
 @pytest.fixture(scope="session")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> CeremonyResult:
-    """One ceremony for all tests: it takes a second."""
-    folder = tmp_path_factory.mktemp("keys")
-    return hold_ceremony(folder, list(ServiceName), at=now() - timedelta(days=1))
-
-
-@pytest.fixture(scope="session")
 def installed_engine() -> None:
     if shutil.which("java") is None:
         pytest.skip("the engine needs Java 17 or newer, and there is none")
     if not any(LIBS.glob("sourceafis-*.jar")) or not any(CLASSES.rglob("*.class")):
-        pytest.skip(f"SourceAFIS or its compiled classes are not in {CACHE}; make check brings them")
+        pytest.skip(
+            f"SourceAFIS or its compiled classes are not in {CACHE}; make check brings them"
+        )
 
 
-@pytest_asyncio.fixture(loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def bureau(
-    database: str, tmp_path: Path, keys: CeremonyResult, installed_engine: None
+    stack: Stack, tmp_path_factory: pytest.TempPathFactory, installed_engine: None
 ) -> AsyncIterator[Bureau]:
-    await migrate(database, "biometrics")
-    (tmp_path / "dsn").write_text(database)
+    """One for all tests, as its two engines take seconds to start; each test has own persons."""
+    folder = tmp_path_factory.mktemp("bureau")
+    keys = hold_ceremony(folder / "keys", list(ServiceName), at=now() - timedelta(days=1))
+    name = f"bureau_{uuid4().hex}"
+    dsn = await stack.postgres.create_database(name)
+    await migrate(dsn, "biometrics")
+    (folder / "dsn").write_text(dsn)
     enrollment = keys.services[ServiceName.ENROLLMENT]
     purpose = SigningPurpose.DESK_TICKET
     store = KeyStore.open(enrollment.keystore, enrollment.passphrase, [purpose], sandbox=True)
@@ -241,7 +273,7 @@ async def bureau(
         port = free_port()
         own = keys.services[ServiceName.BIOMETRICS]
         settings = BiometricsSettings(
-            profile="sandbox", postgres_dsn_file=tmp_path / "dsn", kafka_security="plaintext",
+            profile="sandbox", postgres_dsn_file=folder / "dsn", kafka_security="plaintext",
             kafka_bootstrap="127.0.0.1:9", key_store=own.keystore,
             key_store_passphrase_file=own.passphrase, trust_file=keys.trust_file,
             trust_root_file=keys.root_public_key, oidc_issuer=oidc.url,
@@ -252,10 +284,9 @@ async def bureau(
         url = f"http://127.0.0.1:{port}"
         await _listening(http, url)
         portrait = draw_portrait(7, Sex.FEMALE, 40)
-        fingers = fingerprint_set(6, 2)
-        yield Bureau(
-            opened, url, oidc, http, store.signer(purpose), fingers, portrait, settings
-        )
+        fingers = fingerprint_set(FINGERS, 2)
+        yield Bureau(opened, url, oidc, http, store.signer(purpose), fingers, portrait, settings)
+    await stack.postgres.drop_database(name)
 
 
 @asynccontextmanager

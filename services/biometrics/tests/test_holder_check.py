@@ -50,9 +50,7 @@ FACES = ComparisonMethod.FACES_BY_TWO_OFFICERS
 FINGER = CheckFinger(LATER, AT_COUNTER, COUNTER, CHECK, CAPTURE, matches=True)
 WRONG_FINGER = replace(FINGER, matches=False)
 VERIFIED, MISMATCH = checked(HolderVerified), checked(HolderMismatch)
-TRIED: list[Event] = [
-    checked(HolderMismatch, check_id=UUID(int=100 + n)) for n in range(MAX_TRIES)
-]
+TRIED: list[Event] = [checked(HolderMismatch, check_id=UUID(int=100 + n)) for n in range(MAX_TRIES)]
 EXCEPT = ExceptFingers(NOON, SUPERVISOR, COUNTER, CAPTURE, "face", "worn-fingers")
 
 
