@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import os
+import signal
 from uuid import uuid4
 
 from conftest import Bureau, Person, at_work, now
@@ -191,3 +193,14 @@ async def test_a_second_process_fills_its_gallery_from_the_sealed_templates(
             await bureau.bring(probe, n=1)
         for probe in probes:
             await bureau.status(probe, "suspected")
+
+
+async def test_a_lost_engine_is_filled_again_and_misses_nobody(bureau: Bureau) -> None:
+    known = await bureau.enrol(bureau.person())
+    engine = bureau.opened.app.gallery.engine_pid
+    assert engine is not None
+    os.kill(engine, signal.SIGKILL)
+    second = Person(known.finger)
+    await bureau.bring(second, n=1)
+    assert await bureau.status(second, "accepted", "suspected") == "suspected"
+    assert bureau.opened.app.gallery.engine_pid != engine

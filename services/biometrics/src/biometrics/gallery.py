@@ -81,6 +81,11 @@ class Gallery:
         await asyncio.gather(*running, return_exceptions=True)
         await self._engine.__aexit__(kind, error, trace)
 
+    @property
+    def engine_pid(self) -> int | None:
+        """The engine's running worker, for limits, metrics and fault tests."""
+        return self._engine.worker_pid
+
     def begin(self) -> "asyncio.Task[None]":
         """Fill the engine, if that is not under way or done; a failed filling is begun anew."""
         known = self._opening
@@ -118,8 +123,6 @@ class Gallery:
         return Found(tuple(ordered), result.searched, result.engine)
 
     async def _open(self) -> None:
-        async with self._database.connection() as connection:
-            self._seen = await readmodel.last_change(readmodel.gallery.on(connection))
         await self._engine.__aenter__()
         log.info("gallery-ready", references=await self._engine.size())
         self._following = asyncio.create_task(self._follow(), name="gallery follows")
@@ -154,7 +157,9 @@ class Gallery:
             return await readmodel.changes_after(readmodel.gallery.on(connection), self._seen, PAGE)
 
     async def _refill(self) -> AsyncIterator[tuple[str, bytes]]:
-        """Every template; what changes meanwhile is followed afterwards."""
+        """Every template; what changes meanwhile is followed from the place taken first."""
+        async with self._database.connection() as connection:
+            self._seen = await readmodel.last_change(readmodel.gallery.on(connection))
         count, last = 0, UUID(int=0)
         while True:
             async with self._database.connection() as connection:

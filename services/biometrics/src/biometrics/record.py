@@ -150,8 +150,8 @@ def evolve(record: BiometricRecord, event: Event) -> BiometricRecord:
             return _captured(record, event)
         case FingersExcepted():
             return _excepted(record, event)
-        case AdjudicationRequested(_, case_id, application_id, against):
-            cases = {**record.cases, case_id: Case(application_id, against)}
+        case AdjudicationRequested(_, case_id, application_id):
+            cases = {**record.cases, case_id: Case(application_id)}
             suspected = _with_enrolment(record, application_id, status=Status.SUSPECTED)
             return replace(suspected, cases=cases)
         case AdjudicatorDecided(_, case_id, by, verdict):

@@ -236,7 +236,6 @@ class Case:
     """verdicts: of the two adjudicators, in the order they came."""
 
     application_id: UUID
-    against: tuple[UUID, ...]
     verdicts: Mapping[Officer, Verdict] = field(default_factory=dict)
     is_escalated: bool = False
     is_closed: bool = False
