@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 import structlog
 from asyncpg import Record
 
-from biometrics import readmodel
+from biometrics import gallery_readmodel
 from biometrics.engine.port import EngineError, EngineUnavailable, SearchLimits
 from biometrics.engine.process import WorkerSettings
 from biometrics.engine.sourceafis import SourceAfis
@@ -101,7 +101,9 @@ class Gallery:
         """
         try:
             await asyncio.shield(self.begin())
-            await wait_for(self._database, readmodel.gallery.reader, place, within=REACH_SECONDS)
+            await wait_for(
+                self._database, gallery_readmodel.gallery.reader, place, within=REACH_SECONDS
+            )
             await self._catch_up()
             return await self._search(probe, place, threshold)
         except (EngineUnavailable, NotVisibleYet) as away:
@@ -117,8 +119,8 @@ class Gallery:
             at_most *= 4
         found = [candidate.reference_id for candidate in result.candidates]
         async with self._database.connection() as connection:
-            tables = readmodel.gallery.on(connection)
-            holders = await readmodel.holders_before(tables, found, place)
+            tables = gallery_readmodel.gallery.on(connection)
+            holders = await gallery_readmodel.holders_before(tables, found, place)
         ordered = dict.fromkeys(holders[capture] for capture in found if capture in holders)
         return Found(tuple(ordered), result.searched, result.engine)
 
@@ -154,17 +156,21 @@ class Gallery:
 
     async def _changes(self) -> list[Record]:
         async with self._database.connection() as connection:
-            return await readmodel.changes_after(readmodel.gallery.on(connection), self._seen, PAGE)
+            return await gallery_readmodel.changes_after(
+                gallery_readmodel.gallery.on(connection), self._seen, PAGE
+            )
 
     async def _refill(self) -> AsyncIterator[tuple[str, bytes]]:
         """Every template; what changes meanwhile is followed from the place taken first."""
         async with self._database.connection() as connection:
-            self._seen = await readmodel.last_change(readmodel.gallery.on(connection))
+            self._seen = await gallery_readmodel.last_change(
+                gallery_readmodel.gallery.on(connection)
+            )
         count, last = 0, UUID(int=0)
         while True:
             async with self._database.connection() as connection:
-                tables = readmodel.gallery.on(connection)
-                rows = await readmodel.present_after(tables, last, PAGE)
+                tables = gallery_readmodel.gallery.on(connection)
+                rows = await gallery_readmodel.present_after(tables, last, PAGE)
             if not rows:
                 return
             for reference in (await self._templates(rows)).items():

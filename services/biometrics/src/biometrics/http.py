@@ -9,7 +9,7 @@ from asyncpg import Record
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.responses import Response
 
-from biometrics import readmodel, record
+from biometrics import gallery_readmodel, readmodel, record
 from biometrics.capture import JPEG, PNG, read_face, read_finger
 from biometrics.context import App
 from biometrics.engine.port import EngineUnavailable, Template
@@ -265,7 +265,7 @@ async def read_record(holder_id: UUID, view: View[App]) -> Response:
 @routes.query("read-gallery", "/v1/gallery", reads=("gallery",))
 async def read_gallery(view: View[App]) -> Response:
     async with view.database.connection() as connection:
-        figures = await readmodel.gallery_figures(readmodel.gallery.on(connection))
+        figures = await gallery_readmodel.gallery_figures(gallery_readmodel.gallery.on(connection))
     return json_response(dict(figures or {}))
 
 

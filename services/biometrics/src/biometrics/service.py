@@ -1,6 +1,6 @@
 """The composition root of biometrics: settings in, service out."""
 
-from biometrics import http, publications, reactions, readmodel, record, work
+from biometrics import gallery_readmodel, http, publications, reactions, readmodel, record, work
 from biometrics.context import open_app
 from biometrics.settings import BiometricsSettings
 from epassport.service import Service
@@ -17,7 +17,7 @@ def build(settings: BiometricsSettings | None = None) -> Service:
         aggregates=[record.aggregate],
         publications=[publications],
         reactions=[reactions],
-        read_models=[readmodel.records, readmodel.gallery],
+        read_models=[readmodel.records, gallery_readmodel.gallery],
         routes=[http.routes],
         app=open_app,
         works=[
