@@ -37,9 +37,9 @@ class Session:
 
     async def offline_pack(self) -> OfflinePack:
         """As a shop without network got it: the signed pack, trusted by the signed trust list."""
-        now = self.system.clock.now()
         trust_token = await self.client.octets(ServiceName.VERIFICATION, "/trust-list")
         pack_token = await self.client.octets(ServiceName.VERIFICATION, "/offline-pack")
+        now = self.system.clock.now()
         trust = open_trust_list(trust_token.decode(), self._roots(), now=now, accept_sandbox=True)
         keys = [key for key in trust.keys if key.purpose is Purpose.OFFLINE_PACK]
         return open_offline_pack(pack_token.decode(), keys, now=now, accept_sandbox=True)
