@@ -8,7 +8,10 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import product
 from uuid import UUID
+
+from PIL import Image
 
 from card_personalization.faces import CardFace, render_back, render_front
 from card_personalization.marks import read_portrait
@@ -44,7 +47,8 @@ _REGIONS = {
     "RU-TA": "Республика Татарстан",
 }
 _JPEG_START = b"\xff\xd8\xff"
-_CHIP_PORTRAIT = (413, 531)  # 35 x 45 mm at 300 dpi
+# 35 x 45 mm at 300 dpi, and less where even the lowest quality leaves it too large.
+_CHIP_PORTRAITS = ((413, 531), (310, 398), (206, 265))
 _CHIP_QUALITIES = (85, 75, 65, 55, 45, 35, 25)
 
 
@@ -107,13 +111,19 @@ def chip_portrait(face: bytes) -> bytes:
     picture = read_portrait(face)
     if face.startswith(_JPEG_START) and len(face) <= MAX_IMAGE_BYTES:
         return face
-    picture = picture.convert("RGB")
-    picture.thumbnail(_CHIP_PORTRAIT)
-    for quality in _CHIP_QUALITIES:
-        out = io.BytesIO()
-        picture.save(out, "JPEG", quality=quality, dpi=(300, 300))
-        if out.tell() <= MAX_IMAGE_BYTES:
+    encoded = b""
+    for size, quality in product(_CHIP_PORTRAITS, _CHIP_QUALITIES):
+        encoded = _jpeg(picture, size, quality)
+        if len(encoded) <= MAX_IMAGE_BYTES:
             break
+    return encoded
+
+
+def _jpeg(picture: Image.Image, size: tuple[int, int], quality: int) -> bytes:
+    small = picture.convert("RGB")
+    small.thumbnail(size)
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=quality, dpi=(300, 300))
     return out.getvalue()
 
 

@@ -1,0 +1,200 @@
+"""A chip from the bench passes every check; one that lies or fails is found out."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from card_personalization.bench import Bench, open_bench, simulated_blank
+from card_personalization.certificates import issue_certificates, main
+from card_personalization.chip_data import DATA_GROUPS, chip_portrait
+from epassport.ceremony import hold_ceremony, paths_in
+from epassport.errors import Unsafe
+from epassport.keystore import KeyStore
+from epassport.signing import Signer, SigningPurpose
+from epassport_contracts import ServiceName
+from epassport_credentials.apdu import Instruction, StatusWord
+from epassport_credentials.errors import InvalidCredential, Reason
+from epassport_credentials.face import build_dg2
+from epassport_credentials.identity import Sex
+from epassport_credentials.lds import EF_COM, EF_SOD, build_dg1, build_ef_com
+from epassport_credentials.mrz import Mrz, build_td1
+from epassport_credentials.passive_authentication import passive_authentication
+from epassport_credentials.pki import is_sandbox
+from epassport_sandbox.portraits import draw_portrait
+
+AT = datetime(2026, 11, 22, 9, tzinfo=UTC)
+ZONE = Mrz("I", "RUS", "IVANOVA", "ANNA", "900000123", "RUS", "900517", "F", "361122")
+GROUPS = {
+    EF_COM: build_ef_com(DATA_GROUPS),
+    "DG1": build_dg1(build_td1(ZONE)),
+    "DG2": build_dg2(chip_portrait(draw_portrait(7, Sex.FEMALE, 36))),
+}
+CSCA, DOCUMENT_SIGNER = (Signer(ec.derive_private_key(n, ec.SECP256R1())) for n in (11, 12))
+CERTIFICATES = issue_certificates(
+    CSCA, DOCUMENT_SIGNER, at=AT - timedelta(days=1), sandbox=True, crl_uri="https://crl.test/1"
+)
+
+
+def bench(**changes: Any) -> Bench:
+    given = {
+        "signer": DOCUMENT_SIGNER,
+        "certificate": CERTIFICATES.document_signer,
+        "csca": CERTIFICATES.csca,
+        "sandbox": True,
+        "load_blank": simulated_blank,
+    }
+    return Bench(**{**given, **changes})
+
+
+def test_a_chip_from_the_bench_is_what_the_state_signed() -> None:
+    made = bench().make(GROUPS, AT)
+    assert made.fault is None
+    assert set(made.files) == {*GROUPS, "DG15", EF_SOD}
+    verified = passive_authentication(made.files, [CERTIFICATES.csca], AT, accept_sandbox=True)
+    assert (verified.mrz, verified.unread) == (ZONE, frozenset())
+
+
+def test_every_chip_has_a_key_of_its_own() -> None:
+    first, second = bench().make(GROUPS, AT), bench().make(GROUPS, AT)
+    assert first.files["DG15"] != second.files["DG15"]
+    assert first.files["DG1"] == second.files["DG1"]
+
+
+def test_a_production_bench_finds_fault_with_a_sandbox_certificate() -> None:
+    assert bench(sandbox=False).make(GROUPS, AT).fault == Reason.SANDBOX_SIGNER
+
+
+def test_a_chip_signed_by_a_key_without_certificate_is_found_out() -> None:
+    stranger = Signer(ec.derive_private_key(99, ec.SECP256R1()))
+    assert bench(signer=stranger).make(GROUPS, AT).fault == Reason.WRONG_SIGNATURE
+
+
+def test_a_chip_under_another_root_is_found_out() -> None:
+    other = issue_certificates(DOCUMENT_SIGNER, CSCA, at=AT, sandbox=True, crl_uri="https://c/1")
+    fault = bench(csca=other.csca).make(GROUPS, AT).fault
+    assert fault == Reason.UNTRUSTED_DOCUMENT_SIGNER
+
+
+def altered(instruction: Instruction, change: Callable[[bytes], bytes]) -> Callable[[], Any]:
+    """A blank whose answers to one instruction are changed on their way."""
+
+    def load() -> Any:
+        chip = simulated_blank()
+
+        def transceive(apdu: bytes) -> bytes:
+            answer = chip(apdu)
+            return change(answer) if apdu[1] == instruction else answer
+
+        return transceive
+
+    return load
+
+
+def test_a_chip_that_gives_back_other_octets_is_found_out() -> None:
+    flipped = altered(
+        Instruction.READ_BINARY,
+        lambda answer: answer.replace(b"IVANOVA", b"PETROVA"),
+    )
+    assert bench(load_blank=flipped).make(GROUPS, AT).fault == Reason.DATA_GROUP_ALTERED
+
+
+def test_a_chip_that_cannot_prove_its_key_is_found_out() -> None:
+    forged = altered(
+        Instruction.INTERNAL_AUTHENTICATE, lambda answer: bytes(len(answer) - 2) + answer[-2:]
+    )
+    assert bench(load_blank=forged).make(GROUPS, AT).fault == Reason.CHIP_NOT_AUTHENTIC
+
+
+def test_a_blank_that_takes_nothing_stops_the_bench() -> None:
+    broken = altered(Instruction.CREATE_FILE, lambda _: StatusWord.WRONG_DATA.to_bytes(2, "big"))
+    with pytest.raises(InvalidCredential) as refused:
+        bench(load_blank=broken).make(GROUPS, AT)
+    assert refused.value.reason is Reason.CHIP_REFUSED
+
+
+def test_a_chip_without_its_own_key_is_found_out() -> None:
+    """EF.COM says nothing of DG15, so no reader can tell this chip from a copy."""
+    groups = {**GROUPS, EF_COM: build_ef_com((1, 2))}
+    assert bench().make(groups, AT).fault == Reason.DATA_GROUP_ALTERED
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("keys")
+    hold_ceremony(folder, [ServiceName.CARD_PERSONALIZATION], sandbox=True, at=AT)
+    return folder
+
+
+def signer_of(keys: Path) -> Signer:
+    store = paths_in(keys, [ServiceName.CARD_PERSONALIZATION]).services[
+        ServiceName.CARD_PERSONALIZATION
+    ]
+    purpose = SigningPurpose.DOCUMENT_SIGNER
+    opened = KeyStore.open(store.keystore, store.passphrase, [purpose], sandbox=True)
+    return opened.signer(purpose)
+
+
+def arguments(keys: Path, folder: Path, *more: str) -> list[str]:
+    return ["--keys", str(keys), "--folder", str(folder), *more]
+
+
+def test_the_ceremonys_certificates_open_a_bench_whose_chips_pass(
+    keys: Path, tmp_path: Path
+) -> None:
+    begin = AT - timedelta(microseconds=1)
+    assert main(arguments(keys, tmp_path, "--at", begin.isoformat(), "--sandbox")) == 0
+    signer_file, csca_file = tmp_path / "document_signer.der", tmp_path / "csca.der"
+    opened = open_bench(signer_of(keys), signer_file, csca_file, sandbox=True)
+    assert opened.make(GROUPS, AT).fault is None
+    certificate = x509.load_der_x509_certificate(signer_file.read_bytes())
+    assert is_sandbox(certificate)
+    assert certificate.not_valid_after_utc >= AT + timedelta(days=3652)
+
+
+def test_certificates_are_never_overwritten(
+    keys: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(keys, tmp_path, "--sandbox")) == 0
+    before = (tmp_path / "csca.der").read_bytes()
+    assert main(arguments(keys, tmp_path, "--sandbox")) == 1
+    assert "never overwritten" in capsys.readouterr().err
+    assert (tmp_path / "csca.der").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--production",), "--crl-uri"),
+        (("--production", "--crl-uri", "https://crl/1"), "sandbox key store"),
+        (("--sandbox", "--at", "2026-11-22T09:00:00"), "time zone"),
+    ],
+)
+def test_unsafe_certificates_are_not_made(
+    keys: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    more: tuple[str, ...],
+    said: str,
+) -> None:
+    assert main(arguments(keys, tmp_path, *more)) == 1
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_bench_refuses_certificates_that_do_not_fit(keys: Path, tmp_path: Path) -> None:
+    signer_file, csca_file = tmp_path / "document_signer.der", tmp_path / "csca.der"
+    signer_file.write_bytes(CERTIFICATES.document_signer.public_bytes(Encoding.DER))
+    csca_file.write_bytes(CERTIFICATES.csca.public_bytes(Encoding.DER))
+    with pytest.raises(Unsafe, match="not the certificate"):
+        open_bench(signer_of(keys), signer_file, csca_file, sandbox=True)
+    with pytest.raises(Unsafe, match="another profile"):
+        open_bench(DOCUMENT_SIGNER, signer_file, csca_file, sandbox=False)
+    csca_file.write_bytes(b"no certificate")
+    with pytest.raises(Unsafe, match=r"csca\.der is no certificate"):
+        open_bench(DOCUMENT_SIGNER, signer_file, csca_file, sandbox=True)

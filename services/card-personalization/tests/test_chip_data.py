@@ -1,0 +1,160 @@
+"""What is prepared says of the holder what the order says, and every reader finds it."""
+
+import io
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+
+import pytest
+import zxingcpp
+from cryptography.hazmat.primitives.asymmetric import ec
+from PIL import Image
+
+from card_personalization.chip_data import (
+    BACK,
+    FRONT,
+    IDENTITY_CODE,
+    SMALL_CODE,
+    Particulars,
+    Prepared,
+    chip_portrait,
+    is_adult,
+    prepare,
+)
+from card_personalization.surface import FaceNotPrintable
+from epassport_contracts.fields import Identity, Sex
+from epassport_credentials import identity as stated
+from epassport_credentials.card_qr import IdentityCard, SmallCard, open_card_qr
+from epassport_credentials.cwt import StatusReference
+from epassport_credentials.errors import InvalidCredential
+from epassport_credentials.face import MAX_IMAGE_BYTES, parse_dg2
+from epassport_credentials.lds import EF_COM, parse_dg1, parse_ef_com
+from epassport_credentials.signer import LocalSigner, Purpose
+from epassport_credentials.trust import TrustList, trusted_key
+from epassport_sandbox.portraits import draw_portrait
+
+AT = datetime(2026, 11, 22, 9, tzinfo=UTC)
+SIGNER = LocalSigner(ec.derive_private_key(42, ec.SECP256R1()))
+FACE = draw_portrait(7, stated.Sex.FEMALE, 36)
+REF = UUID("6f1c1c2e-93d5-4b07-8a4e-d1e27ab35c90")
+PERSON = Identity(
+    surname="Подъёмная-Щукина",
+    given_name="Юлия",
+    patronymic="Эдуардовна",
+    sex=Sex.FEMALE,
+    birth_date=date(1990, 5, 17),
+    birth_place="г. Казань",
+)
+ABOUT = Particulars(
+    document_ref=REF,
+    document_number="900000123",
+    identity=PERSON,
+    face=FACE,
+    region="RU-TA",
+    made_at=AT,
+    valid_until=date(2036, 11, 22),
+    status=StatusReference("https://status.epassport.ru/s/1", 70_001),
+)
+TRUST = TrustList(
+    "test",
+    AT,
+    AT + timedelta(days=1),
+    (trusted_key(SIGNER, Purpose.CARD_QR, not_before=AT, not_after=AT + timedelta(days=4000)),),
+)
+
+
+@pytest.fixture(scope="module")
+def made() -> Prepared:
+    return prepare(ABOUT, SIGNER, dpi=300, specimen=True)
+
+
+def test_the_zone_on_the_chip_is_the_holders(made: Prepared) -> None:
+    zone = parse_dg1(made.chip["DG1"])
+    assert (zone.document_code, zone.issuing_state, zone.nationality) == ("I", "RUS", "RUS")
+    assert (zone.primary, zone.secondary) == ("PODIEEMNAIA SHCHUKINA", "IULII E")
+    assert zone.name_truncated
+    assert (zone.number, zone.sex) == ("900000123", "F")
+    assert (zone.birth_date, zone.expiry_date) == ("900517", "361122")
+
+
+def test_the_chip_lists_the_groups_it_will_have(made: Prepared) -> None:
+    assert parse_ef_com(made.chip[EF_COM]).data_groups == (1, 2, 15)
+    assert set(made.chip) == {EF_COM, "DG1", "DG2"}
+
+
+def test_the_face_on_the_chip_is_the_released_one_within_its_limit(made: Prepared) -> None:
+    face = parse_dg2(made.chip["DG2"])
+    assert (face.width, face.height) == (413, 531)
+    assert face.image == chip_portrait(FACE)
+
+
+def test_the_small_code_tells_age_and_status_and_nothing_else(made: Prepared) -> None:
+    small = open_card_qr(made.prints[SMALL_CODE].decode(), TRUST, now=AT)
+    expires_at = datetime(2036, 11, 23, tzinfo=UTC)
+    assert small == SmallCard(REF.bytes, True, AT, expires_at, ABOUT.status)
+
+
+def test_the_identity_code_tells_who_the_holder_is(made: Prepared) -> None:
+    card = open_card_qr(made.prints[IDENTITY_CODE].decode(), TRUST, now=AT)
+    assert isinstance(card, IdentityCard)
+    assert card.identity == stated.Identity(
+        full_name="Подъёмная-Щукина Юлия Эдуардовна",
+        birth_date=PERSON.birth_date,
+        sex=stated.Sex.FEMALE,
+        document_number="900000123",
+        nationality="RUS",
+    )
+    assert Image.open(io.BytesIO(card.portrait)).format == "WEBP"
+    assert (card.document_ref, card.status) == (REF.bytes, ABOUT.status)
+
+
+def test_the_printed_codes_are_the_signed_ones(made: Prepared) -> None:
+    for side, code in ((FRONT, SMALL_CODE), (BACK, IDENTITY_CODE)):
+        picture = Image.open(io.BytesIO(made.prints[side])).convert("L")
+        (read,) = zxingcpp.read_barcodes(picture)
+        assert read.text == made.prints[code].decode()
+
+
+def test_the_last_day_of_a_document_counts_whole() -> None:
+    assert ABOUT.expires_at - timedelta(seconds=1) < datetime(2036, 11, 23, tzinfo=UTC)
+    assert ABOUT.expires_at == datetime(2036, 11, 23, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("born", "today", "adult"),
+    [
+        (date(2008, 5, 17), date(2026, 5, 17), False),
+        (date(2008, 5, 17), date(2026, 5, 18), True),
+        (date(2008, 2, 29), date(2026, 3, 1), False),
+        (date(2008, 2, 29), date(2026, 3, 2), True),
+    ],
+)
+def test_eighteen_is_reached_on_the_day_after_the_birthday(
+    born: date, today: date, adult: bool
+) -> None:
+    assert is_adult(born, today) is adult
+
+
+def test_a_large_portrait_is_made_to_fit_and_a_small_one_is_left_alone() -> None:
+    noise = Image.effect_noise((900, 1150), 90).convert("RGB")
+    out = io.BytesIO()
+    noise.save(out, "JPEG", quality=95)
+    fitted = chip_portrait(out.getvalue())
+    assert len(out.getvalue()) > MAX_IMAGE_BYTES >= len(fitted)
+    assert chip_portrait(fitted) == fitted
+
+
+def test_a_portrait_that_is_no_picture_is_refused() -> None:
+    with pytest.raises(FaceNotPrintable):
+        chip_portrait(b"\xff\xd8\xff no picture")
+
+
+def test_a_name_without_an_image_in_the_zone_is_refused() -> None:
+    unreadable = PERSON.model_copy(update={"surname": "李"})
+    about = Particulars(**{**vars(ABOUT), "identity": unreadable})
+    with pytest.raises(InvalidCredential):
+        prepare(about, SIGNER, dpi=300, specimen=True)
+
+
+def test_no_personal_data_is_shown_when_particulars_are_logged() -> None:
+    for value in ("Подъёмная", "900000123", "1990"):
+        assert value not in repr(ABOUT)
