@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from epassport_contracts.registry import TOPICS
 
 REPOSITORY = Path(__file__).parents[3]

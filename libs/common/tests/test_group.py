@@ -16,7 +16,7 @@ from epassport.catalog import Catalog
 from epassport.clock import Clock
 from epassport.commands import IDEMPOTENCY_KEY_REUSED, Envelope, Idempotency, Outcome
 from epassport.database import Connection, Database
-from epassport.events import Origin
+from epassport.events import Origin, encode_origin
 from epassport.group import Group
 from epassport.signals import Signals
 from epassport.store import read_in_order
@@ -225,6 +225,29 @@ async def test_a_stream_is_never_read_in_reverse(group: Group, db: Database) -> 
     async with db.connection() as reader:
         events = await read_in_order(reader, _codec(), Token(0, 0), 10)
     assert [event.version for event in events] == [1, 2]
+
+
+async def test_events_are_read_in_the_order_of_numbers_when_transaction_ids_get_a_digit_more(
+    db: Database,
+) -> None:
+    name, version, data = _codec().encode(BoxPut(AT))
+    async with db.connection() as connection:
+        for stream, transaction_id in (("late", "1000"), ("early", "999")):
+            await connection.execute(
+                "INSERT INTO events (transaction_id, stream_id, version, event_id, type,"
+                " schema_version, data, metadata)"
+                " VALUES ($1::text::xid8, $2, 1, gen_random_uuid(), $3, $4, $5, $6)",
+                transaction_id,
+                f"shelf/{stream}",
+                name,
+                version,
+                data,
+                encode_origin(ORIGIN),
+            )
+        events = await read_in_order(connection, _codec(), Token(0, 0), 10)
+        after = await read_in_order(connection, _codec(), Token(999, events[0].position), 10)
+    assert [event.stream for event in events] == ["shelf/early", "shelf/late"]
+    assert [event.stream for event in after] == ["shelf/late"]
 
 
 async def test_a_deadline_acts_once_and_not_after_its_wait_ended(

@@ -309,11 +309,12 @@ async def read_in_order(
 ) -> list[Recorded[Any]]:
     """Own events after `after`, in (transaction id, position) order, skipping no late commit.
 
-    A transaction id below the snapshot's xmin can get no further rows.
+    A transaction id below the snapshot's xmin can get no further rows. ORDER BY must see the
+    xid8, not its text: 999 comes before 1000.
     """
     rows = await connection.fetch(
         """
-        SELECT transaction_id::text, position, stream_id, version, event_id, type,
+        SELECT transaction_id::text AS read_as, position, stream_id, version, event_id, type,
                schema_version, data, metadata, recorded_at
           FROM events
          WHERE (transaction_id, position) > ($1::text::xid8, $2)
@@ -330,7 +331,7 @@ async def read_in_order(
             stream=row["stream_id"],
             version=row["version"],
             position=row["position"],
-            transaction_id=int(row["transaction_id"]),
+            transaction_id=int(row["read_as"]),
             event_id=row["event_id"],
             origin=decode_origin(row["metadata"]),
             recorded_at=row["recorded_at"],

@@ -49,7 +49,7 @@ class Job:
 
     def new_id(self, label: str) -> UUID:
         digest = hashlib.sha256(f"{self.task_id}/{label}".encode()).digest()
-        return UUID(bytes=digest[:16], version=8)
+        return UUID(bytes=digest[:16], version=4)
 
 
 Work = Callable[[Job], Awaitable[Sequence[Send]]]
