@@ -266,7 +266,7 @@ async def public_events_after(
     """CloudEvents in the order in which they were stored, each with its cursor."""
     rows = await tables.fetch(
         """
-        SELECT transaction_id::text, position, event FROM {public_event}
+        SELECT transaction_id::text AS read_as, position, event FROM {public_event}
          WHERE (transaction_id, position) > ($1::text::xid8, $2)
          ORDER BY transaction_id, position LIMIT $3
         """,
@@ -275,7 +275,7 @@ async def public_events_after(
         limit,
     )
     return [
-        (Token(int(row["transaction_id"]), row["position"]), json.loads(row["event"]))
+        (Token(int(row["read_as"]), row["position"]), json.loads(row["event"]))
         for row in rows
     ]
 
