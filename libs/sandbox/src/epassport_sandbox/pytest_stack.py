@@ -18,6 +18,7 @@ ANNOUNCEMENTS = pytest.StashKey[list[str]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[ANNOUNCEMENTS] = []
+    config.addinivalue_line("markers", "stack: needs real PostgreSQL and real Kafka")
 
 
 @pytest.hookimpl(tryfirst=True)

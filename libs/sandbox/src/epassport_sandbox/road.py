@@ -139,21 +139,32 @@ class Road:
         replaces: str | None = None,
     ) -> Walk:
         """Step 1. Raises Refused."""
-        office = self.country.office_for(citizen.region)
         async with self.steps.timed("apply"):
-            drawn = await self.client.query(
-                ENROLLMENT,
-                "/presence-challenge",
-                office.operator,
-                office=office.office_id,
-                station=STATION,
-            )
-            body = self._application(citizen, office, kind, drawn["challenge"])
-            if replaces is not None:
-                body["replaces_document_number"] = replaces
+            office, body = await self.application(citizen, kind=kind, replaces=replaces)
             answer = await self.client.command(ENROLLMENT, "/applications", body, office.operator)
         ids = (UUID(answer["application_id"]), UUID(answer["holder_id"]))
         return Walk(citizen, office, *ids, kind)
+
+    async def application(
+        self,
+        citizen: Citizen,
+        *,
+        kind: ApplicationKind = ApplicationKind.FIRST,
+        replaces: str | None = None,
+    ) -> tuple[Office, dict[str, Any]]:
+        """What the desk of which office would send, with a fresh signed presence record."""
+        office = self.country.office_for(citizen.region)
+        drawn = await self.client.query(
+            ENROLLMENT,
+            "/presence-challenge",
+            office.operator,
+            office=office.office_id,
+            station=STATION,
+        )
+        body = self._application(citizen, office, kind, drawn["challenge"])
+        if replaces is not None:
+            body["replaces_document_number"] = replaces
+        return office, body
 
     def _application(
         self, citizen: Citizen, office: Office, kind: ApplicationKind, challenge: str
