@@ -54,6 +54,7 @@ pins: $(VENV)
 
 generated: $(VENV)
 	$(PYTHON) -m epassport_contracts.generate --check
+	$(PYTHON) tools/configuration_page.py --check
 
 unit: $(VENV) $(ENGINE_CLASSES)
 	$(PYTEST) -m "not stack" libs services
