@@ -28,6 +28,7 @@ from epassport_contracts.registry import TOPICS
 log = structlog.get_logger(__name__)
 
 PAGE = 500
+POLL_SECONDS = 0.1  # a commit of this process wakes the reader at once
 START = Token(0, 0)
 
 Apply = Callable[[Connection, Sequence[Recorded[Any]]], Awaitable[None]]
@@ -79,6 +80,7 @@ class StoreReader:
         """Until cancelled. A fault of the outside is waited out, never skipped."""
         pause = 0.05
         while True:
+            mark = self._signals.mark("events")
             try:
                 moved = await self.step()
                 pause = 0.05
@@ -90,7 +92,7 @@ class StoreReader:
                 pause = min(pause * 2, 5)
                 continue
             if not moved:
-                await self._signals.wait("events", 0.05)
+                await self._signals.wait("events", POLL_SECONDS, since=mark)
 
     async def step(self) -> int:
         """Apply one page; returns how many events it held, 0 when there is nothing new."""

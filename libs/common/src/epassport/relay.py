@@ -39,7 +39,7 @@ from epassport_contracts.registry import BY_NAME, Classification, Topic
 
 BATCH = 500
 LEAST_IDLE_SECONDS = 0.001
-MOST_IDLE_SECONDS = 0.05
+MOST_IDLE_SECONDS = 0.1
 SESSION_IDLE_SECONDS = 10
 TOUCH_SECONDS = 2.0
 LOCK_SECONDS = 1.0

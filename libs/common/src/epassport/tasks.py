@@ -31,6 +31,7 @@ from epassport.signals import Signals
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=60)
+POLL_SECONDS = 0.1  # tasks are mostly started by other processes, which cannot wake this one
 ATTEMPTS_BEFORE_STUCK = 12  # back-off doubles from 0.1 s and stays at 60 s: about 5 minutes
 KEY_PATIENCE = timedelta(hours=1)  # a data key that is not here by then is an operator's case
 
@@ -95,36 +96,60 @@ class Workers:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as parent:
             for task, work in self._work.values():
-                for _ in range(task.at_once):
-                    parent.create_task(self._loop(task.kind, work))
+                parent.create_task(self._loop(task, work))
 
-    async def _loop(self, kind: str, work: Work) -> None:
-        while True:
-            try:
-                job = await self._claim(kind)
-                if job is None:
-                    await self._signals.wait("tasks", 0.05)
-                    continue
-                await self._do(job, work)
-            except Exception as fault:
-                if not is_transient(fault):
-                    raise
-                log.warning("worker-waits", kind=kind, fault=type(fault).__name__)
-                await asyncio.sleep(0.5)
+    async def _loop(self, task: Task, work: Work) -> None:
+        """Claim as many as may run at once, and again when one is done or may have come."""
+        running: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                mark = self._signals.mark("tasks")
+                claimed = await self._claim_or_wait(task.kind, task.at_once - len(running))
+                running |= {asyncio.create_task(self._finish(job, work)) for job in claimed}
+                if len(running) >= task.at_once:
+                    await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                elif not claimed:
+                    await self._signals.wait("tasks", POLL_SECONDS, since=mark)
+                for done in {one for one in running if one.done()}:
+                    running.remove(done)
+                    done.result()
+        finally:
+            for one in running:
+                one.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
-    async def _claim(self, kind: str) -> Job | None:
+    async def _finish(self, job: Job, work: Work) -> None:
+        """A fault of the outside leaves the task to its lease's end."""
+        try:
+            await self._do(job, work)
+        except Exception as fault:
+            if not is_transient(fault):
+                raise
+            log.warning("worker-waits", kind=job.kind, fault=type(fault).__name__)
+
+    async def _claim_or_wait(self, kind: str, at_most: int) -> list[Job]:
+        try:
+            return await self._claim(kind, at_most)
+        except Exception as fault:
+            if not is_transient(fault):
+                raise
+            log.warning("worker-waits", kind=kind, fault=type(fault).__name__)
+            await asyncio.sleep(0.5)
+            return []
+
+    async def _claim(self, kind: str, at_most: int) -> list[Job]:
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(
+            rows = await connection.fetch(
                 """
                 UPDATE tasks SET lease = $2, attempts = attempts + 1,
                        leased_until = clock_timestamp() + $3::interval
-                 WHERE task_id = (
+                 WHERE task_id IN (
                     SELECT task_id FROM tasks AS t
                      WHERE kind = $1 AND NOT stuck AND due_at <= clock_timestamp()
                        AND (leased_until IS NULL OR leased_until < clock_timestamp())
                        AND NOT EXISTS (SELECT 1 FROM pauses AS p
                                         WHERE p.region = t.region AND p.step = t.step)
-                     ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+                     ORDER BY due_at LIMIT $5 FOR UPDATE SKIP LOCKED)
                 RETURNING task_id, kind, stream_id, input, metadata, attempts,
                           created_at + $4::interval < clock_timestamp() AS overdue
                 """,
@@ -132,18 +157,20 @@ class Workers:
                 uuid4(),
                 LEASE,
                 KEY_PATIENCE,
+                at_most,
             )
-        if row is None:
-            return None
-        return Job(
-            row["task_id"],
-            row["kind"],
-            row["stream_id"],
-            json.loads(row["input"]),
-            decode_origin(row["metadata"]),
-            row["attempts"],
-            row["overdue"],
-        )
+        return [
+            Job(
+                row["task_id"],
+                row["kind"],
+                row["stream_id"],
+                json.loads(row["input"]),
+                decode_origin(row["metadata"]),
+                row["attempts"],
+                row["overdue"],
+            )
+            for row in rows
+        ]
 
     async def _do(self, job: Job, work: Work) -> None:
         try:
