@@ -10,6 +10,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
+from shelf_aggregate import FULL, LABEL_TAKEN, NO_ROOM, AddRoom, BoxPut, PutBox, TakeBoxes, shelf
+
 from epassport import Accepted, Conflict, DeadlinePassed, Rejected, StreamId, Token
 from epassport.actor import service_actor
 from epassport.catalog import Catalog
@@ -18,14 +20,12 @@ from epassport.commands import IDEMPOTENCY_KEY_REUSED, Envelope, Idempotency, Ou
 from epassport.database import Connection, Database
 from epassport.events import Origin, encode_origin
 from epassport.group import Group
+from epassport.personal import Personal
 from epassport.signals import Signals
 from epassport.store import read_in_order
 from epassport.testing import test_seal
-from epassport.personal import Personal
 from epassport_contracts import DataPurpose, Sealed, ServiceName
 from epassport_contracts.events.keys import SubjectKey
-
-from shelf_aggregate import FULL, LABEL_TAKEN, NO_ROOM, AddRoom, BoxPut, PutBox, TakeBoxes, shelf
 
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 ORIGIN = Origin(service_actor("test"), uuid4())

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import pytest
+
 from cloud_profile.profile import (
     MAX_DEVICES,
     AddDocument,

@@ -172,8 +172,8 @@ async def _apply_twice(
     first = await road.apply(citizen)
     await road.enrol(first)
     await road.reaches(first, "ready-for-decision")
-    body = {"finger_seed": citizen.finger_seed, "portrait_seed": citizen.portrait_seed}
-    again = await road.apply(replace(papers, **body))
+    other = replace(papers, finger_seed=citizen.finger_seed, portrait_seed=citizen.portrait_seed)
+    again = await road.apply(other)
     await road.enrol(again, impression=1)
     await road.adjudicate("same-person")
     await road.reaches(again, "duplicate-confirmed")

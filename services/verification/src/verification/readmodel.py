@@ -274,10 +274,7 @@ async def public_events_after(
         cursor.position,
         limit,
     )
-    return [
-        (Token(int(row["read_as"]), row["position"]), json.loads(row["event"]))
-        for row in rows
-    ]
+    return [(Token(int(row["read_as"]), row["position"]), json.loads(row["event"])) for row in rows]
 
 
 async def held_since(connection: Connection, document_ref: UUID) -> datetime | None:

@@ -1,0 +1,220 @@
+"""Readers of the own store against real PostgreSQL: every event once, whoever reads it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from hypothesis import given
+from hypothesis import strategies as st
+from shelf_aggregate import AddRoom, BoxPut, PutBox, TakeBoxes, shelf
+from shelf_store import (
+    AT,
+    catalog,
+    envelope,
+    events_of,
+    group_of,
+    opened,
+    rows,
+    send,
+    shelves,
+)
+
+from epassport import StreamId
+from epassport.commands import Token
+from epassport.database import Connection, Database
+from epassport.errors import NotVisibleYet
+from epassport.events import Recorded
+from epassport.projector import OwnReactions, StoreReader, projector, wait_for
+from epassport.reactions import Send
+from epassport.readmodel import LostRow, ReadModel, Tables, fill, waves
+from epassport.rebuild import rebuild
+from epassport.signals import Signals
+
+LIVE = "SELECT stream, boxes FROM shelf_v1 ORDER BY stream"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def db(database: str) -> AsyncIterator[Database]:
+    async with opened(database) as database_:
+        yield database_
+
+
+def reader(db: Database, model: ReadModel = shelves) -> StoreReader:
+    """Of another process each time."""
+    return projector(model, db, catalog().codec, Signals())
+
+
+async def to_the_end(*readers: StoreReader) -> None:
+    """Each of them until it finds nothing new, all at once."""
+
+    async def one(reading: StoreReader) -> None:
+        for _ in range(1000):
+            if not await reading.step():
+                return
+        raise AssertionError("there is always something new")
+
+    await asyncio.gather(*(one(reading) for reading in readers))
+
+
+async def put_boxes(db: Database, *names: str) -> Token:
+    group = group_of(db)
+    for name in names:
+        token = (await send(group, name, PutBox(AT))).token
+    assert token is not None
+    return token
+
+
+async def test_a_projector_that_starts_again_applies_nothing_twice(db: Database) -> None:
+    await put_boxes(db, "a", "b", "a")
+    await to_the_end(reader(db))
+    await to_the_end(reader(db))
+    await put_boxes(db, "b")
+    await to_the_end(reader(db))
+    assert await rows(db, LIVE) == [("shelf/a", 2), ("shelf/b", 2)]
+
+
+async def test_a_projector_that_dies_before_its_commit_has_applied_nothing(db: Database) -> None:
+    await put_boxes(db, "a", "b")
+
+    async def dies(connection: Connection, events: Sequence[Recorded[Any]]) -> None:
+        await fill(shelves, connection, events)
+        raise MemoryError
+
+    dying = StoreReader(shelves.reader, db, catalog().codec, Signals(), dies)
+    with pytest.raises(MemoryError):
+        await dying.step()
+    assert await rows(db, LIVE) == []
+    await to_the_end(reader(db))
+    assert await rows(db, LIVE) == [("shelf/a", 1), ("shelf/b", 1)]
+
+
+async def test_two_projectors_at_once_apply_every_event_once(db: Database) -> None:
+    names = [f"s{n:02}" for n in range(20)]
+    await put_boxes(db, *names)
+    writing = asyncio.create_task(put_boxes(db, *names))
+    while not writing.done():
+        await to_the_end(reader(db), reader(db), reader(db))
+    await to_the_end(reader(db), reader(db))
+    assert await rows(db, LIVE) == [(f"shelf/{name}", 2) for name in names]
+
+
+async def test_a_projection_that_loses_a_row_stops_and_leaves_the_tables_as_they_were(
+    db: Database,
+) -> None:
+    blind = ReadModel("blind", version=1, tables=("shelf",))
+
+    @blind.projects(BoxPut)
+    async def put(wave: Sequence[Recorded[BoxPut]], tables: Tables) -> int:
+        return await tables.upsert("UPDATE {shelf} SET boxes = 1 WHERE stream = 'nowhere'")
+
+    await put_boxes(db, "a")
+    with pytest.raises(LostRow):
+        await reader(db, blind).step()
+    assert await rows(db, "SELECT reader FROM checkpoints") == []
+
+
+async def test_what_a_token_names_is_seen_once_the_reader_has_reached_it(db: Database) -> None:
+    first = await put_boxes(db, "a")
+    await to_the_end(reader(db))
+    await wait_for(db, shelves.reader, first, within=0)
+    second = await put_boxes(db, "a")
+    with pytest.raises(NotVisibleYet):
+        await wait_for(db, shelves.reader, second, within=0.05)
+    waiting = asyncio.create_task(wait_for(db, shelves.reader, second, within=30))
+    await asyncio.sleep(0)
+    await to_the_end(reader(db))
+    await waiting
+    assert await rows(db, LIVE) == [("shelf/a", 2)]
+
+
+async def test_a_token_of_an_event_that_no_projection_names_is_reached_too(db: Database) -> None:
+    token = (await send(group_of(db), "a", AddRoom(AT, 1))).token
+    assert token is not None
+    await to_the_end(reader(db))
+    await wait_for(db, shelves.reader, token, within=0)
+
+
+async def test_a_rebuilt_read_model_is_the_live_one_byte_for_byte(db: Database) -> None:
+    group = group_of(db)
+    for n in range(60):
+        command = TakeBoxes(AT) if n % 7 == 6 else PutBox(AT + timedelta(seconds=n))
+        await group.execute([envelope(f"s{n % 5}", command)])
+        if n % 11 == 0:
+            await to_the_end(reader(db))
+    await to_the_end(reader(db))
+    text = "SELECT t::text FROM shelf_v1 AS t ORDER BY t::text"
+    live = await rows(db, text)
+    ((written,),) = await rows(db, "SELECT count(*) FROM events")
+    assert await rebuild(shelves, db, catalog().codec) == written
+    assert await rows(db, text) == live
+    await to_the_end(reader(db))
+    assert await rows(db, text) == live
+
+
+def room_for_each_box(event: Recorded[BoxPut]) -> list[Send]:
+    """Two boxes of one page may ask for the same stream: the page is cut there."""
+    return [Send(shelf.stream("store-room"), AddRoom(event.fact.at, 1))]
+
+
+def reacting(db: Database) -> OwnReactions:
+    reactions: dict[type, list[Any]] = {BoxPut: [room_for_each_box]}
+    return OwnReactions(db, catalog().codec, Signals(), reactions, group_of(db))
+
+
+async def test_a_reaction_to_an_own_event_happens_once_also_with_two_replicas_and_a_restart(
+    db: Database,
+) -> None:
+    await put_boxes(db, *(f"s{n}" for n in range(12)))
+    for _ in range(2):
+        await until_reacted(db, 12, reacting(db), reacting(db))
+    await put_boxes(db, "later")
+    await until_reacted(db, 13, reacting(db))
+
+
+async def until_reacted(db: Database, n: int, *replicas: OwnReactions) -> None:
+    """Runs the replicas until own reactions have read everything; then n rooms were added."""
+    running = [asyncio.create_task(replica.run()) for replica in replicas]
+    async with db.connection() as connection:
+        row = await connection.fetchrow(
+            "SELECT transaction_id::text, position FROM events"
+            " ORDER BY events.transaction_id DESC, position DESC LIMIT 1"
+        )
+    assert row is not None
+    try:
+        token = Token(int(row["transaction_id"]), row["position"])
+        await wait_for(db, "own-reactions", token, within=30)
+    finally:
+        for task in running:
+            task.cancel()
+        ended = await asyncio.gather(*running, return_exceptions=True)
+    assert all(isinstance(end, asyncio.CancelledError) for end in ended), ended
+    rooms = [event for event in await events_of(db) if event[0] == "shelf/store-room"]
+    assert [version for _, version, _ in rooms] == list(range(1, n + 1))
+
+
+def event(stream: str, version: int) -> Recorded[Any]:
+    return Recorded(
+        fact=BoxPut(AT),
+        stream=StreamId(f"shelf/{stream}"),
+        version=version,
+        **WHATEVER,
+    )
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=30))
+def test_a_wave_holds_a_stream_once_and_waves_keep_every_streams_order(streams: list[str]) -> None:
+    counts: dict[str, int] = {}
+    events = []
+    for name in streams:
+        counts[name] = counts.get(name, 0) + 1
+        events.append(event(name, counts[name]))
+    found = waves(events)
+    for wave in found:
+        assert len({one.stream for one in wave}) == len(wave)
+    for name, count in counts.items():
+        kept = [one.version for wave in found for one in wave if one.stream == f"shelf/{name}"]
+        assert kept == list(range(1, count + 1))
+    assert len(found) == max(counts.values(), default=0)
