@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from shelf_aggregate import AddRoom, BoxPut, PutBox, TakeBoxes, shelf
 from shelf_store import (
     AT,
+    SERVICE,
     catalog,
     envelope,
     events_of,
@@ -23,10 +25,11 @@ from shelf_store import (
 )
 
 from epassport import StreamId
+from epassport.actor import service_actor
 from epassport.commands import Token
 from epassport.database import Connection, Database
 from epassport.errors import NotVisibleYet
-from epassport.events import Recorded
+from epassport.events import Origin, Recorded
 from epassport.projector import OwnReactions, StoreReader, projector, wait_for
 from epassport.reactions import Send
 from epassport.readmodel import LostRow, ReadModel, Tables, fill, waves
@@ -200,7 +203,11 @@ def event(stream: str, version: int) -> Recorded[Any]:
         fact=BoxPut(AT),
         stream=StreamId(f"shelf/{stream}"),
         version=version,
-        **WHATEVER,
+        position=0,
+        transaction_id=0,
+        event_id=UUID(int=version),
+        origin=Origin(service_actor(SERVICE), UUID(int=1)),
+        recorded_at=AT,
     )
 
 

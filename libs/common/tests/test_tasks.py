@@ -1,0 +1,219 @@
+"""Tasks against real PostgreSQL: done once, whoever dies meanwhile."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from kafka_notes import until
+from shelf_aggregate import PutBox
+from shelf_store import AT, accepted, envelope, events_of, group_of, opened, rows
+from shelf_tasks import STARTERS, count_box, two_rooms
+
+from epassport.database import Database
+from epassport.errors import KeyPending
+from epassport.reactions import Send
+from epassport.signals import Signals
+from epassport.tasks import ATTEMPTS_BEFORE_STUCK, Job, Work, Workers
+
+DYING_WORKER = Path(__file__).with_name("worker_that_dies.py")
+ROOMS = [
+    ("shelf/left", 1, "RoomAdded"),
+    ("shelf/right", 1, "RoomAdded"),
+    ("shelf/s", 1, "BoxPut"),
+]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def dsn(database: str) -> str:
+    return database
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def db(dsn: str) -> AsyncIterator[Database]:
+    async with opened(dsn) as database_:
+        yield database_
+
+
+@asynccontextmanager
+async def working(db: Database, work: Work = two_rooms) -> AsyncIterator[None]:
+    """A worker of this process; one that dies ends the test."""
+    group = group_of(db, starters=STARTERS)
+    async with asyncio.TaskGroup() as parent:
+        workers = Workers(db, group, Signals(), {count_box.kind: (count_box, work)})
+        running = parent.create_task(workers.run())
+        try:
+            yield
+        finally:
+            running.cancel()
+
+
+async def put_box(db: Database, name: str = "s") -> None:
+    group = group_of(db, starters=STARTERS)
+    accepted((await group.execute([envelope(name, PutBox(AT))]))[0])
+
+
+def tasks_left(db: Database, n: int) -> Callable[[], Awaitable[bool]]:
+    async def left() -> bool:
+        return await rows(db, "SELECT count(*) FROM tasks") == [(n,)]
+
+    return left
+
+
+async def kill_a_worker(dsn: str, moment: str) -> None:
+    """A process of its own claims the task and is killed by -9 at that moment."""
+    environment = {**os.environ, "PYTHONPATH": str(DYING_WORKER.parent)}
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable, str(DYING_WORKER), dsn, moment, env=environment
+    )
+    try:
+        async with asyncio.timeout(60):
+            assert await worker.wait() == -signal.SIGKILL
+    finally:
+        if worker.returncode is None:
+            worker.kill()
+            await worker.wait()
+
+
+async def run_leases_out(db: Database) -> None:
+    """What a minute would do."""
+    async with db.connection() as connection:
+        await connection.execute(
+            "UPDATE tasks SET leased_until = clock_timestamp() - interval '1s'"
+        )
+
+
+async def test_a_task_is_written_with_its_event_and_gone_once_it_is_answered(db: Database) -> None:
+    await put_box(db)
+    assert await rows(db, "SELECT kind, stream_id, attempts FROM tasks") == [
+        ("count-box", "shelf/s", 0)
+    ]
+    async with working(db):
+        await until(tasks_left(db, 0))
+    assert await events_of(db) == ROOMS
+
+
+@pytest.mark.parametrize("moment", ["before-answer", "after-first"])
+async def test_a_task_whose_worker_was_killed_is_finished_once_by_another(
+    db: Database, dsn: str, moment: str
+) -> None:
+    await put_box(db)
+    await kill_a_worker(dsn, moment)
+    assert await tasks_left(db, 1)()
+    assert len(await events_of(db)) == (2 if moment == "after-first" else 1)
+    await run_leases_out(db)
+    async with working(db), working(db):
+        await until(tasks_left(db, 0))
+    assert await events_of(db) == ROOMS
+
+
+async def test_a_task_is_left_to_the_worker_who_holds_its_lease(db: Database) -> None:
+    begun, goes_on = asyncio.Event(), asyncio.Event()
+    done: list[str] = []
+
+    async def slow(job: Job) -> list[Send]:
+        begun.set()
+        await goes_on.wait()
+        return await two_rooms(job)
+
+    async def quick(job: Job) -> list[Send]:
+        done.append(job.stream)
+        return []
+
+    await put_box(db)
+    async with working(db, slow):
+        await begun.wait()
+        async with working(db, quick):
+            await put_box(db, "other")
+            await until(tasks_left(db, 1))
+        goes_on.set()
+        await until(tasks_left(db, 0))
+    assert done == ["shelf/other"]
+
+
+async def test_a_worker_that_comes_back_after_its_lease_changes_nothing_any_more(
+    db: Database,
+) -> None:
+    begun, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def late(job: Job) -> list[Send]:
+        begun.set()
+        await goes_on.wait()
+        return await two_rooms(job)
+
+    await put_box(db)
+    async with working(db, late):
+        await begun.wait()
+        await run_leases_out(db)
+        async with working(db):
+            await until(tasks_left(db, 0))
+        goes_on.set()
+        await put_box(db, "other")  # the late one does this only after it has ended its first
+        await until(tasks_left(db, 0))
+    events = await events_of(db)
+    assert [event for event in events if event[0] in ("shelf/left", "shelf/right")] == [
+        (f"shelf/{side}", version, "RoomAdded") for side in ("left", "right") for version in (1, 2)
+    ]
+
+
+async def test_a_task_waits_for_a_key_that_comes_after_its_event_and_is_never_stuck_for_it(
+    db: Database,
+) -> None:
+    attempts = 0
+    arrives_at = ATTEMPTS_BEFORE_STUCK // 3
+
+    async def opens(job: Job) -> list[Send]:
+        nonlocal attempts
+        attempts = job.attempts
+        if attempts < arrives_at:
+            raise KeyPending(job.task_id, "identity")
+        return await two_rooms(job)
+
+    await put_box(db)
+    async with working(db, opens):
+        await until(tasks_left(db, 0))
+    assert attempts == arrives_at
+    assert await events_of(db) == ROOMS
+
+
+async def test_a_task_that_fails_again_and_again_is_kept_for_an_operator_and_holds_up_no_other(
+    db: Database,
+) -> None:
+    async def fails(job: Job) -> list[Send]:
+        if job.stream == "shelf/bad":
+            raise ZeroDivisionError
+        return await two_rooms(job)
+
+    await put_box(db, "bad")
+    async with db.connection() as connection:
+        await connection.execute("UPDATE tasks SET attempts = $1", ATTEMPTS_BEFORE_STUCK - 1)
+    await put_box(db)
+    async with working(db, fails):
+        await until(tasks_left(db, 1))
+
+        async def is_stuck() -> bool:
+            return await rows(db, "SELECT stream_id, last_error FROM tasks WHERE stuck") == [
+                ("shelf/bad", "ZeroDivisionError")
+            ]
+
+        await until(is_stuck)
+
+
+async def test_a_paused_step_in_a_region_stops_its_tasks_until_it_is_resumed(db: Database) -> None:
+    async with db.connection() as connection:
+        await connection.execute("INSERT INTO pauses VALUES ('RU-MOW', 'count', 'drill', now())")
+    await put_box(db)
+    async with db.connection() as connection:
+        await connection.execute("UPDATE tasks SET region = 'RU-TA'")
+    await put_box(db, "paused")
+    async with working(db):
+        await until(tasks_left(db, 1))
+        assert await rows(db, "SELECT stream_id, attempts FROM tasks") == [("shelf/paused", 0)]
+        async with db.connection() as connection:
+            await connection.execute("DELETE FROM pauses")
+        await until(tasks_left(db, 0))
