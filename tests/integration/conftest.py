@@ -13,10 +13,7 @@ from epassport_sandbox.client import Refused
 from epassport_sandbox.road import Walk
 from epassport_sandbox.running import Session
 
-CANARIES = {
-    "surname": "Златопёрскоеугодьев",
-    "given_name": "Еликонидаафанасий",
-}
+SURNAME, GIVEN_NAME = "Златопёрскоеугодьев", "Еликонидаафанасий"
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ async def cast(epassport: Session, newcomers: Iterator[Citizen]) -> Cast:
             walking.create_task(road.whole(citizen))
             for citizen in (
                 next(newcomers),
-                replace(next(newcomers), **CANARIES),
+                replace(next(newcomers), surname=SURNAME, given_name=GIVEN_NAME),
                 special.elder_without_phone,
                 special.unusable_fingers,
                 special.applies_first,
