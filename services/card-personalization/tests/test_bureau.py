@@ -5,6 +5,7 @@ Other services are played by their key stores: they seal, and send their keys.
 
 import asyncio
 import base64
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,11 +19,12 @@ import pytest
 import pytest_asyncio
 from cryptography import x509
 
-from card_personalization import card, certificates, reactions, readmodel
+from card_personalization import archive, card, certificates, reactions, readmodel
 from card_personalization.card_commands import BlockCause
 from card_personalization.service import build
 from card_personalization.settings import CardSettings
 from epassport import Role
+from epassport.actor import service_actor
 from epassport.ceremony import PURPOSES, CeremonyResult, hold_ceremony
 from epassport.database import migrate
 from epassport.key_messages import make_messages, owned_purposes
@@ -467,6 +469,30 @@ async def test_after_erasure_the_inspector_sees_nothing_and_is_told_so(bureau: B
     for what in ("files", "faces/back", "codes"):
         answer = await bureau.get(INSPECTOR, f"/v1/cards/{holder.document_ref}/{what}")
         assert (answer.status_code, answer.json()["reason"]) == (410, "erased")
+
+
+async def test_a_face_larger_than_a_blob_comes_back_whole(bureau: Bureau) -> None:
+    """A face at 600 dpi has about a megabyte."""
+    holder, large = Holder(), random.Random(7).randbytes(2 * archive.PART_BYTES + 1)
+    await bureau.send_keys(holder)
+    essentials = bureau.opened.essentials
+    async with essentials.database.transaction() as connection:
+        made = {"front": (large, "image/png"), "small-code": (b"HC1", "text/plain")}
+        stored = await archive.store(
+            connection, essentials.keyring, holder.holder_id, archive.PRINT, made
+        )
+    assert {name: len(parts) for name, parts in stored.items()} == {"front": 3, "small-code": 1}
+    found = await archive.fetch(
+        essentials.database,
+        essentials.keyring,
+        holder.holder_id,
+        archive.PRINT,
+        stored,
+        actor=service_actor(CARDS),
+        reason="test",
+        correlation_id=uuid4(),
+    )
+    assert found == {"front": large, "small-code": b"HC1"}
 
 
 async def test_a_rebuilt_read_model_equals_the_live_one(bureau: Bureau) -> None:

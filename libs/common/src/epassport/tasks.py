@@ -141,16 +141,17 @@ class Workers:
         async with self._database.connection() as connection:
             rows = await connection.fetch(
                 """
-                UPDATE tasks SET lease = $2, attempts = attempts + 1,
-                       leased_until = clock_timestamp() + $3::interval
-                 WHERE task_id IN (
+                WITH due AS MATERIALIZED (  -- a subquery may run again and claim beyond its LIMIT
                     SELECT task_id FROM tasks AS t
                      WHERE kind = $1 AND NOT stuck AND due_at <= clock_timestamp()
                        AND (leased_until IS NULL OR leased_until < clock_timestamp())
                        AND NOT EXISTS (SELECT 1 FROM pauses AS p
                                         WHERE p.region = t.region AND p.step = t.step)
                      ORDER BY due_at LIMIT $5 FOR UPDATE SKIP LOCKED)
-                RETURNING task_id, kind, stream_id, input, metadata, attempts,
+                UPDATE tasks AS t SET lease = $2, attempts = attempts + 1,
+                       leased_until = clock_timestamp() + $3::interval
+                  FROM due WHERE t.task_id = due.task_id
+                RETURNING t.task_id, kind, stream_id, input, metadata, attempts,
                           created_at + $4::interval < clock_timestamp() AS overdue
                 """,
                 kind,

@@ -146,7 +146,7 @@ async def until(
     """
     clock = asyncio.get_running_loop()
     deadline = clock.time() + within.total_seconds()
-    pause, seen = 0.02, "nothing"
+    pause, seen = 0.05, "nothing"
     while True:
         try:
             answer = await ask()
@@ -160,4 +160,4 @@ async def until(
         if clock.time() > deadline:
             raise TookTooLong(f"{what}: not within {within.total_seconds():g} s, seen {seen}")
         await asyncio.sleep(pause)
-        pause = min(pause * 1.5, 0.3)
+        pause = min(pause * 1.6, 1.0)
