@@ -125,25 +125,17 @@ MakeToken = Callable[[Issuer, DemoPerson], str]
 BAD_TOKENS: dict[str, MakeToken] = {
     "token-expired": lambda issuer, who: issuer.issue(who, lifetime=-timedelta(hours=1)),
     "token-wrong-audience": lambda issuer, who: issuer.issue(who, audience="another-system"),
-    "token-unknown-key": lambda issuer, who: issuer.forge(who),
     "token-malformed": lambda _issuer, _who: "no.such.token",
-    "token-bad-signature": lambda issuer, who: _resigned(issuer.issue(who)),
+    "token-bad-signature": lambda issuer, who: issuer.forge(who),
 }
-
-
-def _resigned(token: str) -> str:
-    """The same claims under a signature that is not theirs."""
-    head, claims, signature = token.split(".")
-    return f"{head}.{claims}.{signature[::-1]}"
 
 
 @pytest.mark.parametrize("reason", BAD_TOKENS)
 async def test_a_token_that_must_not_be_believed_is_refused_by_every_service(
     epassport: Session, http: httpx.AsyncClient, reason: str
 ) -> None:
-    sample = dict(GUARDED)
+    sample = {row[0]: row for row in GUARDED}
     assert set(sample) == set(ServiceName)
-    for service, row in sample.items():
-        role = next(iter(row.allowed))  # type: ignore[arg-type] - GUARDED
-        token = BAD_TOKENS[reason](epassport.system.issuer, _person(role))
+    for service, row, may in sample.values():
+        token = BAD_TOKENS[reason](epassport.system.issuer, _person(next(iter(may))))
         assert await _ask(epassport, http, service, row, token) == (401, reason), row.operation

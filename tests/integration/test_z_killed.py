@@ -24,7 +24,6 @@ async def test_a_road_goes_on_after_its_services_were_killed(
     walk = await road.apply(next(newcomers))
     await road.enrol(walk)
     await road.decide(walk)
-    await road.card_reaches(walk, "ordered")
     await _kill(system, ServiceName.CARD_PERSONALIZATION)
     await system.start(ServiceName.CARD_PERSONALIZATION)
     await road.make(walk)

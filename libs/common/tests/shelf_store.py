@@ -90,7 +90,7 @@ def catalog(starters: dict[type, list[Starter]] | None = None) -> Catalog:
 
 def group_of(database: Database, *, starters: dict[type, list[Starter]] | None = None) -> Group:
     """One of another process each time."""
-    return Group(catalog(starters), database, _Sealer(), Clock(None), Signals())  # type: ignore[arg-type]
+    return Group(catalog(starters), database, _Sealer(), Clock(None), Signals())
 
 
 def envelope(name: str, command: Any, **more: Any) -> Envelope:

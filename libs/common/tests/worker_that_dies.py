@@ -18,7 +18,7 @@ from epassport.commands import Outcome
 from epassport.database import Database
 from epassport.reactions import Send
 from epassport.signals import Signals
-from epassport.tasks import Job, Workers
+from epassport.tasks import Job, Task, Work, Workers
 
 
 def die() -> None:
@@ -47,7 +47,7 @@ async def work_until_killed(job: Job) -> list[Send]:
 async def main() -> None:
     database = await Database.connect(sys.argv[1])
     group: Any = DyingGroup(group_of(database, starters=STARTERS))
-    works = {count_box.kind: (count_box, work_until_killed)}
+    works: dict[str, tuple[Task, Work]] = {count_box.kind: (count_box, work_until_killed)}
     await Workers(database, group, Signals(), works).run()
 
 
