@@ -1,15 +1,46 @@
 """The card's rules as sentences: given what happened, when a command comes, then ..."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from typing import Any, get_args
-from uuid import UUID
 
 import pytest
+from card_lives import (
+    ABOUT,
+    ACCEPTED,
+    ACTIVE,
+    ALLOCATED,
+    ASSIGNED,
+    AT,
+    BATCH,
+    BLOCKED,
+    CHIP_FILES,
+    COMPLETE,
+    DISPATCHED,
+    FAULTY,
+    IMAGE,
+    INDEX,
+    INSPECTOR,
+    LATER,
+    LIVES,
+    LOST,
+    OFFICE,
+    OFFICER,
+    ORDER,
+    ORDERED,
+    OTHER,
+    PACKED,
+    PACKER,
+    PREPARED,
+    PREPARED_FILES,
+    RECEIVED,
+    RETURNED,
+    STORED,
+    WRITTEN,
+)
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from card_personalization import batch, card, publications
-from card_personalization.batch import BatchClosed, BatchOpened, CardNoted
+from card_personalization import card
 from card_personalization.card import FIRST_LOOK, LONGEST_LOOK, PATIENCE, Wait, waits
 from card_personalization.card_commands import (
     AcceptQuality,
@@ -21,7 +52,6 @@ from card_personalization.card_commands import (
     Command,
     DispatchCard,
     NoteBlanksMissing,
-    OfficerId,
     OrderCard,
     PackCard,
     Reason,
@@ -37,14 +67,9 @@ from card_personalization.card_events import (
     BlankAllocated,
     BlanksMissing,
     BlanksSoughtAgain,
-    CardActivated,
     CardBlocked,
     CardDispatched,
-    CardLostInTransit,
-    CardOrdered,
-    CardPacked,
     CardReceived,
-    CardReturned,
     CardSpoiled,
     ChipDataPrepared,
     ChipReadBack,
@@ -52,8 +77,6 @@ from card_personalization.card_events import (
     CollectionOverdue,
     DispatchOverdue,
     Event,
-    ImageStored,
-    IndexAssigned,
     InspectionOverdue,
     MakingOverdue,
     PreparationOverdue,
@@ -62,73 +85,8 @@ from card_personalization.card_events import (
     Status,
     TransitOverdue,
 )
-from epassport import Actor, DeadlinePassed, EndWait, Personal, Recorded, StartWait, Take
-from epassport.events import Origin
-from epassport.testing import Specification, test_seal
-from epassport_contracts.events import card_personalization as contract
-from epassport_contracts.fields import Identity, Sex
-
-AT = datetime(2026, 11, 22, 9, tzinfo=UTC)
-LATER = AT + timedelta(hours=3)
-CARD_REF, APPLICATION, HOLDER, BATCH, OTHER = (UUID(int=n) for n in range(1, 6))
-OFFICE = "office-1"
-INSPECTOR, PACKER = OfficerId("https://id", "inspector"), OfficerId("https://id", "packer")
-OFFICER = OfficerId("https://id", "officer")
-PERSON = Identity(
-    surname="Иванова",
-    given_name="Анна",
-    sex=Sex.FEMALE,
-    birth_date=date(1990, 5, 17),
-    birth_place="г. Казань",
-)
-ORDER = OrderCard(
-    AT,
-    APPLICATION,
-    HOLDER,
-    "RU-TA",
-    OFFICE,
-    test_seal(Personal(HOLDER, "document-number", "900000001")),
-    test_seal(Personal(HOLDER, "identity", PERSON)),
-    None,
-    date(2036, 11, 22),
-)
-INDEX, IMAGE = AssignIndex(AT, "https://status/1", 42), StoreImage(AT, "ab" * 32)
-PREPARED_FILES = {"EF.COM": ("c1",), "DG1": ("d1",), "front": ("f1", "f2")}
-CHIP_FILES = {"EF.COM": ("c1",), "DG1": ("d1",), "DG15": ("k1",), "EF.SOD": ("s1",)}
-
-ORDERED = CardOrdered(**vars(ORDER))
-ASSIGNED, STORED = IndexAssigned(AT, "https://status/1", 42), ImageStored(AT, "ab" * 32)
-COMPLETE: list[Event] = [ORDERED, ASSIGNED, STORED]
-PREPARED: list[Event] = [*COMPLETE, ChipDataPrepared(AT, PREPARED_FILES)]
-ALLOCATED: list[Event] = [*PREPARED, BlankAllocated(AT, "lot-1", 1)]
-WRITTEN: list[Event] = [*ALLOCATED, ChipWritten(AT, CHIP_FILES), ChipReadBack(AT, None)]
-FAULTY: list[Event] = [*ALLOCATED, ChipWritten(AT, {}), ChipReadBack(AT, "wrong-signature")]
-ACCEPTED: list[Event] = [*WRITTEN, QualityAccepted(AT, INSPECTOR)]
-PACKED: list[Event] = [*ACCEPTED, CardPacked(AT, PACKER, BATCH)]
-DISPATCHED: list[Event] = [*PACKED, CardDispatched(AT, BATCH, "courier-7")]
-ABOUT = (AT, APPLICATION, HOLDER, OFFICE)
-RECEIVED: list[Event] = [*DISPATCHED, CardReceived(*ABOUT, by=OFFICER)]
-OVERDUE: list[Event] = [*RECEIVED, CollectionOverdue(AT)]
-RETURNED: list[Event] = [*OVERDUE, CardReturned(*ABOUT, by=OFFICER)]
-LOST: list[Event] = [*DISPATCHED, CardLostInTransit(*ABOUT, by=OFFICER)]
-ACTIVE: list[Event] = [*RECEIVED, CardActivated(*ABOUT, predecessor=None)]
-BLOCKED: list[Event] = [*ACCEPTED, CardBlocked(AT, BlockCause.DOCUMENT_REVOKED)]
-
-LIVES = {
-    Status.PREPARING: COMPLETE,
-    Status.PREPARED: PREPARED,
-    Status.BLANK_ALLOCATED: ALLOCATED,
-    Status.WRITTEN: WRITTEN,
-    Status.ACCEPTED: ACCEPTED,
-    Status.PACKED: PACKED,
-    Status.DISPATCHED: DISPATCHED,
-    Status.RECEIVED: RECEIVED,
-    Status.RETURNED: RETURNED,
-    Status.LOST: LOST,
-    Status.ACTIVE: ACTIVE,
-    Status.BLOCKED: BLOCKED,
-}
-OPEN_BATCH = batch.aggregate.state_after([BatchOpened(AT, OFFICE)])
+from epassport import DeadlinePassed, EndWait, StartWait, Take
+from epassport.testing import Specification
 
 specification = Specification(card.aggregate)
 given = specification.given
@@ -269,124 +227,6 @@ def test_a_spoiled_card_is_remade_from_the_same_data_on_the_next_blank() -> None
     )
 
 
-def test_an_accepted_card_is_packed_once_by_somebody_else() -> None:
-    packing = PackCard(LATER, PACKER, BATCH)
-    given(*ACCEPTED).reading(OPEN_BATCH).when(packing).then(CardPacked(LATER, PACKER, BATCH))
-    given(*PACKED).reading(OPEN_BATCH).when(packing).then_nothing()
-
-
-def test_the_inspector_of_a_card_may_not_pack_it() -> None:
-    packing = PackCard(AT, INSPECTOR, BATCH)
-    given(*ACCEPTED).reading(OPEN_BATCH).when(packing).then_refused(Reason.FOUR_EYES)
-
-
-def test_the_same_subject_of_another_issuer_is_another_person() -> None:
-    namesake = OfficerId("https://other", INSPECTOR.subject)
-    packing = PackCard(AT, namesake, BATCH)
-    given(*ACCEPTED).reading(OPEN_BATCH).when(packing).then(CardPacked(AT, namesake, BATCH))
-
-
-@pytest.mark.parametrize(
-    ("events", "reason"),
-    [
-        ([], Reason.BATCH_UNKNOWN),
-        ([BatchOpened(AT, "office-2")], Reason.BATCH_OF_OTHER_OFFICE),
-        ([BatchOpened(AT, OFFICE), BatchClosed(AT)], Reason.BATCH_CLOSED),
-        (
-            [BatchOpened(AT, OFFICE), *(CardNoted(AT, UUID(int=n), None) for n in range(500))],
-            Reason.BATCH_FULL,
-        ),
-    ],
-)
-def test_a_card_is_packed_only_into_an_open_batch_of_its_office(
-    events: list[Any], reason: Reason
-) -> None:
-    there = batch.aggregate.state_after(events)
-    packing = PackCard(AT, PACKER, BATCH)
-    given(*ACCEPTED).reading(there).when(packing).then_refused(reason)
-
-
-@pytest.mark.parametrize("life", [COMPLETE, PREPARED, ALLOCATED, WRITTEN])
-def test_only_an_accepted_card_is_packed(life: list[Event]) -> None:
-    packing = PackCard(AT, PACKER, BATCH)
-    given(*life).reading(OPEN_BATCH).when(packing).then_refused(Reason.NOT_ACCEPTED)
-
-
-def test_a_packed_card_is_in_one_batch() -> None:
-    packing = PackCard(AT, PACKER, OTHER)
-    given(*PACKED).reading(OPEN_BATCH).when(packing).then_refused(Reason.ALREADY_PACKED)
-
-
-def test_a_packed_card_leaves_with_its_batch_once() -> None:
-    leaving = DispatchCard(LATER, BATCH, "courier-7")
-    given(*PACKED).when(leaving).then(CardDispatched(LATER, BATCH, "courier-7"))
-    given(*DISPATCHED).when(leaving).then_nothing()
-    given(*ACCEPTED).when(leaving).then_refused(Reason.NOT_PACKED)
-    given(*PACKED).when(DispatchCard(AT, OTHER, "c")).then_refused(Reason.NOT_PACKED)
-
-
-def test_the_office_of_the_order_confirms_the_card_once() -> None:
-    arriving = ReceiveCard(LATER, OFFICER, OFFICE)
-    received = CardReceived(LATER, APPLICATION, HOLDER, OFFICE, by=OFFICER)
-    given(*DISPATCHED).when(arriving).then(received)
-    given(*RECEIVED).when(arriving).then_nothing()
-    given(*ACTIVE).when(arriving).then_nothing()
-
-
-@pytest.mark.parametrize("office", ["office-2", None])
-def test_another_office_neither_receives_nor_returns_the_card(office: str | None) -> None:
-    given(*DISPATCHED).when(ReceiveCard(AT, OFFICER, office)).then_refused(Reason.OTHER_OFFICE)
-    given(*OVERDUE).when(ReturnCard(AT, OFFICER, office)).then_refused(Reason.OTHER_OFFICE)
-
-
-@pytest.mark.parametrize(
-    ("life", "reason"),
-    [
-        (COMPLETE, Reason.NOT_DISPATCHED),
-        (PACKED, Reason.NOT_DISPATCHED),
-        (LOST, Reason.LOST),
-        (RETURNED, Reason.RETURNED),
-    ],
-)
-def test_only_a_card_on_its_way_is_received(life: list[Event], reason: Reason) -> None:
-    given(*life).when(ReceiveCard(AT, OFFICER, OFFICE)).then_refused(reason)
-
-
-def test_a_card_on_its_way_can_be_lost_once() -> None:
-    lost = CardLostInTransit(LATER, APPLICATION, HOLDER, OFFICE, by=OFFICER)
-    given(*DISPATCHED).when(ReportLostInTransit(LATER, OFFICER)).then(lost)
-    given(*LOST).when(ReportLostInTransit(LATER, OFFICER)).then_nothing()
-    report = ReportLostInTransit(AT, OFFICER)
-    given(*PACKED).when(report).then_refused(Reason.NOT_DISPATCHED)
-    for life in (RECEIVED, RETURNED, ACTIVE):
-        given(*life).when(report).then_refused(Reason.ALREADY_RECEIVED)
-
-
-def test_a_card_lost_in_transit_is_never_made_again() -> None:
-    given(*LOST).when(AllocateBlank(AT, "lot-1")).then_nothing()
-    given(*LOST).when(RecordChip(AT, CHIP_FILES, None)).then_nothing()
-
-
-def test_an_uncollected_card_goes_back_once() -> None:
-    sending = ReturnCard(LATER, OFFICER, OFFICE)
-    given(*OVERDUE).when(sending).then(CardReturned(LATER, APPLICATION, HOLDER, OFFICE, by=OFFICER))
-    given(*RETURNED).when(sending).then_nothing()
-    given(*RECEIVED).when(sending).then_refused(Reason.NOT_OVERDUE)
-    given(*DISPATCHED).when(sending).then_refused(Reason.NOT_RECEIVED)
-    given(*ACTIVE).when(sending).then_refused(Reason.ACTIVE)
-
-
-def test_a_received_card_comes_into_force_once_and_names_its_predecessor() -> None:
-    active = CardActivated(LATER, APPLICATION, HOLDER, OFFICE, predecessor=OTHER)
-    given(*RECEIVED).when(ActivateCard(LATER, OTHER)).then(active)
-    given(*ACTIVE).when(ActivateCard(LATER, OTHER)).then_nothing()
-
-
-@pytest.mark.parametrize("life", [COMPLETE, WRITTEN, DISPATCHED, RETURNED, LOST])
-def test_only_a_received_card_comes_into_force(life: list[Event]) -> None:
-    given(*life).when(ActivateCard(AT, None)).then_refused(Reason.NOT_RECEIVED)
-
-
 @pytest.mark.parametrize("status", list(Status))
 def test_a_card_is_blocked_wherever_it_is_but_given_up_ones_stay_as_they_are(
     status: Status,
@@ -461,29 +301,6 @@ def test_every_wait_that_was_started_has_ended_at_an_end(end: list[Event]) -> No
 
 def test_every_wait_but_the_search_for_blanks_has_its_patience() -> None:
     assert set(PATIENCE) == set(Wait) - {Wait.BLANKS}
-
-
-def recorded(fact: Any) -> Recorded[Any]:
-    origin = Origin(Actor("https://id", "officer"), OTHER)
-    return Recorded(fact, card.stream(CARD_REF), 9, 0, 1, OTHER, origin, AT)
-
-
-def test_others_hear_where_the_card_is_and_nothing_personal() -> None:
-    about = {
-        "at": AT,
-        "document_ref": CARD_REF,
-        "application_id": APPLICATION,
-        "holder_id": HOLDER,
-        "office": OFFICE,
-    }
-    received = recorded(CardReceived(*ABOUT, by=OFFICER))
-    assert publications.card_received(received) == contract.CardReceived(**about)
-    returned = recorded(CardReturned(*ABOUT, by=OFFICER))
-    assert publications.card_returned(returned) == contract.CardReturned(**about)
-    lost = recorded(CardLostInTransit(*ABOUT, by=OFFICER))
-    assert publications.card_lost_in_transit(lost) == contract.CardLostInTransit(**about)
-    active = recorded(CardActivated(*ABOUT, predecessor=OTHER))
-    assert publications.card_activated(active) == contract.CardActivated(**about, predecessor=OTHER)
 
 
 def test_every_command_but_blocking_and_deadlines_is_tried_on_a_blocked_card() -> None:
