@@ -203,6 +203,24 @@ async def test_a_command_decides_on_the_streams_it_names_too(group: Group) -> No
     assert refused == Rejected(FULL)
 
 
+async def test_two_groups_that_read_what_the_other_writes_do_not_wait_for_each_other(
+    group: Group, db: Database
+) -> None:
+    async def cross(mine: str, other: str) -> None:
+        first = envelope(mine, TakeBoxes(AT))
+        second = envelope(f"{mine}-more", TakeBoxes(AT), reads=(shelf.stream(other),))
+        async with db.transaction() as connection:
+            await group.run(connection, [first, second])
+
+    for n in range(30):
+        await asyncio.gather(cross(f"a{n}", f"b{n}"), cross(f"b{n}", f"a{n}"))
+    async with db.connection() as connection:
+        deadlocks = await connection.fetchval(
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        )
+    assert deadlocks == 0
+
+
 async def test_a_late_commit_is_not_skipped(group: Group, db: Database) -> None:
     """A transaction that began first and commits last: its events must still be read."""
     async with db.transaction() as slow:

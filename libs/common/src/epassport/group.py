@@ -162,7 +162,8 @@ class Group:
         streams = [envelope.stream for envelope in envelopes]
         if len(set(streams)) != len(streams):
             raise ValueError("a stream occurs twice in one group")
-        heads = await store.lock_streams(connection, streams)
+        read = {stream for envelope in envelopes for stream in envelope.reads}
+        heads = await store.lock_streams(connection, streams, read - set(streams))
         kept = await store.kept_answers(connection, envelopes)
         cases = [_Case(envelope, heads[envelope.stream]) for envelope in envelopes]
         for case in cases:
@@ -183,7 +184,6 @@ class Group:
         streams = {stream for envelope in envelopes for stream in envelope.reads}
         if not streams:
             return {}
-        await store.share_streams(connection, streams)
         events = await store.load(connection, self._catalog.codec, streams)
         return {
             stream: self._catalog.aggregate_of(stream).state_after(events[stream])

@@ -26,7 +26,7 @@ from epassport.errors import Unsafe
 from epassport.group import Group
 from epassport.http import Backing, Routes
 from epassport.jws import sign_compact
-from epassport.kafka import KafkaClients, KafkaSettings
+from epassport.kafka import KafkaClients
 from epassport.keyring import SubjectKeyring
 from epassport.keystore import KeyStore
 from epassport.oidc import PublicKeys, TokenVerifier
@@ -279,7 +279,7 @@ async def running(service: Service, *, connections: int | None = None) -> AsyncI
             catalog=catalog,
             group=Group(catalog, database, keyring, clock, signals),
             signals=signals,
-            kafka=KafkaClients(_kafka_settings(settings), client_id=f"epassport-{service.name}"),
+            kafka=KafkaClients(settings.kafka(), client_id=f"epassport-{service.name}"),
             tokens=TokenVerifier(
                 settings.oidc_issuer,
                 settings.oidc_audience,
@@ -287,13 +287,3 @@ async def running(service: Service, *, connections: int | None = None) -> AsyncI
                 clock,
             ),
         )
-
-
-def _kafka_settings(settings: Settings) -> KafkaSettings:
-    return KafkaSettings(
-        bootstrap=settings.kafka_bootstrap,
-        security_protocol="PLAINTEXT" if settings.kafka_security == "plaintext" else "SSL",
-        ca_file=settings.kafka_ca_file,
-        certificate_file=settings.kafka_certificate_file,
-        key_file=settings.kafka_key_file,
-    )

@@ -7,8 +7,11 @@ per transaction. Readers take only what no transaction in flight can still prece
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 from uuid import UUID
+
+from asyncpg import Record
 
 from epassport.commands import Envelope, Token
 from epassport.database import Connection
@@ -28,36 +31,39 @@ class Head:
 
 
 async def lock_streams(
-    connection: Connection, streams: Collection[StreamId]
+    connection: Connection, written: Collection[StreamId], read: Collection[StreamId] = ()
 ) -> dict[StreamId, Head]:
-    """Insert the missing ones, lock all in id order."""
-    ids = sorted(streams)
+    """Heads of the streams to be written, missing ones inserted; all locked in id order.
+
+    Streams that are only read are held FOR SHARE, so that no command changes them meanwhile.
+    Both kinds are locked in one order: two groups, each reading what the other writes, would
+    otherwise wait for each other.
+    """
     await connection.execute(
         "INSERT INTO streams (stream_id) SELECT id FROM unnest($1::text[]) AS id"
         " ON CONFLICT DO NOTHING",
-        ids,
+        sorted(written),
     )
-    rows = await connection.fetch(
-        """
-        SELECT stream_id, version, sequence,
-               GREATEST(last_transaction_id, pg_current_xact_id())::text AS transaction_id
-          FROM streams WHERE stream_id = ANY($1::text[])
-         ORDER BY stream_id FOR UPDATE
-        """,
-        ids,
-    )
-    return {
-        row["stream_id"]: Head(row["version"], row["sequence"], int(row["transaction_id"]))
-        for row in rows
-    }
+    heads: dict[StreamId, Head] = {}
+    order = sorted({*written, *read})
+    for is_written, run in groupby(order, key=set(written).__contains__):
+        strength = "UPDATE" if is_written else "SHARE"
+        rows = await connection.fetch(
+            f"""
+            SELECT stream_id, version, sequence,
+                   GREATEST(last_transaction_id, pg_current_xact_id())::text AS transaction_id
+              FROM streams WHERE stream_id = ANY($1::text[])
+             ORDER BY stream_id FOR {strength}
+            """,  # noqa: S608 - one of two words
+            list(run),
+        )
+        if is_written:
+            heads |= {row["stream_id"]: _head_of(row) for row in rows}
+    return heads
 
 
-async def share_streams(connection: Connection, streams: Collection[StreamId]) -> None:
-    """Hold streams that are only read, so that no command changes them meanwhile."""
-    await connection.execute(
-        "SELECT 1 FROM streams WHERE stream_id = ANY($1::text[]) ORDER BY stream_id FOR SHARE",
-        sorted(streams),
-    )
+def _head_of(row: Record) -> Head:
+    return Head(row["version"], row["sequence"], int(row["transaction_id"]))
 
 
 async def load(
