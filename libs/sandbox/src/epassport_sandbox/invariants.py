@@ -19,6 +19,7 @@ import asyncpg
 from epassport.catalog import Catalog
 from epassport.commands import Token
 from epassport.database import Connection
+from epassport.keyring_stream import KEYRING
 from epassport.projector import START
 from epassport.readmodel import ReadModel, fill
 from epassport.records import read_event, read_head
@@ -229,7 +230,7 @@ async def _check_replay(
                 f"CREATE TABLE {REPLAY}.{name} (LIKE public.{name} INCLUDING ALL)"
             )
     await connection.execute(f"SET search_path = {REPLAY}, public")
-    catalog = Catalog(service, declared.aggregates)
+    catalog = Catalog(service, [*declared.aggregates, KEYRING])
     for model in declared.read_models:
         await _fill_own(model, connection, catalog)
         await _fill_foreign(model, connection, seen)
