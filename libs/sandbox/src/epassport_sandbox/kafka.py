@@ -106,7 +106,9 @@ class EmbeddedKafka:
         properties = self._write_properties()
         if not (self._folder / "data" / "meta.properties").exists():
             cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-            tool = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
+            # In one word: one id in 64 begins with "-", which would be read as an option.
+            named = f"--cluster-id={cluster}"
+            tool = ["kafka.tools.StorageTool", "format", named, "-c", str(properties)]
             formatting = await self._run("kafka-format", java, jars, *tool)
             if await formatting.wait() != 0:
                 raise formatting.failure()
