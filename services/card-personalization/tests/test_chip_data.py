@@ -17,7 +17,6 @@ from card_personalization.chip_data import (
     Particulars,
     Prepared,
     chip_portrait,
-    is_adult,
     prepare,
 )
 from card_personalization.surface import FaceNotPrintable
@@ -117,21 +116,6 @@ def test_the_printed_codes_are_the_signed_ones(made: Prepared) -> None:
 def test_the_last_day_of_a_document_counts_whole() -> None:
     assert ABOUT.expires_at - timedelta(seconds=1) < datetime(2036, 11, 23, tzinfo=UTC)
     assert ABOUT.expires_at == datetime(2036, 11, 23, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("born", "today", "adult"),
-    [
-        (date(2008, 5, 17), date(2026, 5, 17), False),
-        (date(2008, 5, 17), date(2026, 5, 18), True),
-        (date(2008, 2, 29), date(2026, 3, 1), False),
-        (date(2008, 2, 29), date(2026, 3, 2), True),
-    ],
-)
-def test_eighteen_is_reached_on_the_day_after_the_birthday(
-    born: date, today: date, adult: bool
-) -> None:
-    assert is_adult(born, today) is adult
 
 
 def test_a_large_portrait_is_made_to_fit_and_a_small_one_is_left_alone() -> None:

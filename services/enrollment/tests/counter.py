@@ -102,8 +102,8 @@ def paused(step: PausedStep) -> Rollout:
 
 
 def aged(years: int, **papers: Any) -> Identity:
-    """Somebody whose birthday is today."""
-    born = TODAY.replace(year=TODAY.year - years)
+    """Somebody who reaches this age today, the day after the birthday."""
+    born = TODAY.replace(year=TODAY.year - years) - timedelta(days=1)
     return ADULT.model_copy(update={"birth_date": born, **papers})
 
 

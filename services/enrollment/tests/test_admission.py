@@ -29,7 +29,6 @@ from counter import (
 )
 
 from enrollment import application, office
-from enrollment.admission import full_years
 from enrollment.application_commands import Consent, Predecessor, Reason, SubmitApplication
 from enrollment.application_events import ApplicationSubmitted
 from enrollment.office import Office
@@ -221,9 +220,3 @@ def test_only_a_known_document_in_hand_without_successor_is_replaced() -> None:
     assert refusal_of(replacement(predecessor=waiting)) == Reason.PREDECESSOR_NOT_HANDED_OVER
     old = Predecessor(HOLDER, REF, handed_over=True, superseded=True)
     assert refusal_of(replacement(predecessor=old)) == Reason.PREDECESSOR_SUPERSEDED
-
-
-def test_a_year_is_full_on_the_birthday() -> None:
-    born = TODAY.replace(year=2000)
-    assert full_years(born, TODAY) == 26
-    assert full_years(born, TODAY - timedelta(days=1)) == 25

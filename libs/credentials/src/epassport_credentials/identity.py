@@ -46,6 +46,19 @@ class AgeOver18:
     """The holder is 18 or older; nothing else."""
 
 
+def has_reached(age: int, birth_date: date, on: date) -> bool:
+    """Whether somebody is `age` years old: from the day after the birthday.
+
+    A term begins on the day after the event that starts it (Russian civil code, article 191);
+    docs/decisions/0011-eighteen-the-day-after-the-birthday.md.
+    """
+    try:
+        birthday = birth_date.replace(year=birth_date.year + age)
+    except ValueError:  # born on 29 February
+        birthday = birth_date.replace(year=birth_date.year + age, month=3, day=1)
+    return on > birthday
+
+
 def identity_attributes(identity: Identity) -> dict[int, object]:
     return {
         ID: identity.document_number,

@@ -26,6 +26,7 @@ from epassport_credentials.card_qr import (
 )
 from epassport_credentials.cwt import StatusReference
 from epassport_credentials.face import MAX_IMAGE_BYTES, build_dg2
+from epassport_credentials.identity import has_reached
 from epassport_credentials.lds import EF_COM, build_dg1, build_ef_com, data_group_name
 from epassport_credentials.mrz import Mrz, build_td1, yymmdd
 from epassport_credentials.signer import Signer
@@ -127,15 +128,6 @@ def _jpeg(picture: Image.Image, size: tuple[int, int], quality: int) -> bytes:
     return out.getvalue()
 
 
-def is_adult(birth_date: date, today: date) -> bool:
-    """18 is reached on the day after the birthday (Russian civil code, article 191)."""
-    try:
-        birthday = birth_date.replace(year=birth_date.year + ADULT_YEARS)
-    except ValueError:  # born on 29 February
-        birthday = birth_date.replace(year=birth_date.year + ADULT_YEARS, month=3, day=1)
-    return today >= birthday + timedelta(days=1)
-
-
 def _latin(name: str | None) -> str:
     """A to Z and single spaces."""
     return " ".join(to_icao(name or "").replace("<", " ").split())
@@ -160,7 +152,7 @@ def _codes(about: Particulars, portrait: bytes, signer: Signer) -> tuple[str, st
     """The small code, and the identity code with the best portrait it has room for."""
     person = about.identity
     common = (about.made_at, about.expires_at, about.status)
-    over_18 = is_adult(person.birth_date, about.made_at.date())
+    over_18 = has_reached(ADULT_YEARS, person.birth_date, about.made_at.date())
     small = SmallCard(about.document_ref.bytes, over_18, *common)
     names = (person.surname, person.given_name, person.patronymic)
     holder = stated.Identity(

@@ -5,7 +5,7 @@ A citizen reaches only the own profile; another holder's answers as if it did no
 
 import base64
 import json
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -263,7 +263,7 @@ async def _claims(
         raise Problem(ProblemReason.ERASED)
     match purpose:
         case MobilePurpose.AGE_OVER_18:
-            adult = _is_adult(identity.birth_date, call.now.date())
+            adult = stated.has_reached(ADULT_YEARS, identity.birth_date, call.now.date())
             return stated.AgeOver18() if adult else None
         case MobilePurpose.IDENTITY:
             return _stated_identity(identity, number)
@@ -278,15 +278,6 @@ def _stated_identity(identity: Identity, document_number: str) -> stated.Identit
         document_number=document_number,
         nationality="RUS",
     )
-
-
-def _is_adult(birth_date: date, today: date) -> bool:
-    """18 is reached on the day after the birthday (Russian civil code, article 191)."""
-    try:
-        birthday = birth_date.replace(year=birth_date.year + ADULT_YEARS)
-    except ValueError:  # born on 29 February
-        birthday = birth_date.replace(year=birth_date.year + ADULT_YEARS, month=3, day=1)
-    return today >= birthday + timedelta(days=1)
 
 
 def _first_spread(holder_id: UUID, document: Record) -> list[InRecord]:

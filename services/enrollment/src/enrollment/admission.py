@@ -20,6 +20,7 @@ from epassport.signing import is_signed_by, public_key_of
 from epassport_contracts.desk import presence_record
 from epassport_contracts.events.enrollment import ApplicationKind, PausedStep
 from epassport_credentials.check_digits import is_driving_licence, is_inn, is_snils
+from epassport_credentials.identity import has_reached
 
 OPEN_KINDS = frozenset({ApplicationKind.FIRST, ApplicationKind.REPLACE})
 ADMITTED_FROM_AGE = 14
@@ -92,16 +93,17 @@ def _not_agreed(command: SubmitApplication) -> Reason | None:
 def _not_entitled(command: SubmitApplication, day: date) -> Reason | None:
     """14 or older; the birth certificate stands for the passport in the first year only."""
     identity = command.identity
-    age = full_years(identity.birth_date, day)
-    if age < ADMITTED_FROM_AGE:
+    born = identity.birth_date
+    if not has_reached(ADMITTED_FROM_AGE, born, day):
         return Reason.UNDER_FOURTEEN
-    if age < FULL_AGE and command.representative is None:
+    if not has_reached(FULL_AGE, born, day) and command.representative is None:
         return Reason.REPRESENTATIVE_MISSING
     if identity.paper_passport is not None:
         return None
     if identity.birth_certificate is None:
         return Reason.IDENTITY_PAPER_MISSING
-    return None if age == ADMITTED_FROM_AGE else Reason.PAPER_PASSPORT_MISSING
+    first_year = not has_reached(ADMITTED_FROM_AGE + 1, born, day)
+    return None if first_year else Reason.PAPER_PASSPORT_MISSING
 
 
 def _wish_refused(command: SubmitApplication) -> Reason | None:
@@ -189,7 +191,3 @@ def _submitted(command: SubmitApplication) -> ApplicationSubmitted:
         presence=command.presence,
         predecessor=command.predecessor.document_ref if command.predecessor else None,
     )
-
-
-def full_years(born: date, on: date) -> int:
-    return on.year - born.year - ((on.month, on.day) < (born.month, born.day))
