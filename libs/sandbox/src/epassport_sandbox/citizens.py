@@ -313,7 +313,7 @@ def _renamed(papers: Citizen, person: Citizen) -> Citizen:
 
 def _birthday(chance: random.Random, today: date, age: int) -> date:
     """A day on which somebody was born who is `age` whole years old today."""
-    return _years_after(today, -age) - timedelta(days=chance.randrange(364))
+    return _years_after(today, -age) - timedelta(days=chance.randrange(1, 364))
 
 
 def _whole_years(born: date, today: date) -> int:
