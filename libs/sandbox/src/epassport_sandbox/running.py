@@ -101,7 +101,10 @@ async def open_session(
 @asynccontextmanager
 async def _on(stack: Stack, folder: Path, made: FingerprintSet, say: Say) -> AsyncIterator[Session]:
     async with open_system(stack, folder, say=say) as system:
-        limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
+        # A service closes what is idle for 5 s; a request sent at that moment would be lost.
+        limits = httpx.Limits(
+            max_connections=100, max_keepalive_connections=100, keepalive_expiry=2
+        )
         async with httpx.AsyncClient(
             timeout=timedelta(seconds=30).total_seconds(), limits=limits, trust_env=False
         ) as http:
