@@ -1,6 +1,9 @@
 """Entrypoints of every service: `python -m <package> <command>`."""
 
 import asyncio
+import ctypes
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -22,12 +25,16 @@ from epassport.telemetry import configure
 
 log = structlog.get_logger(__name__)
 
+PARENT = "EPASSPORT_PARENT_PROCESS"
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
 
 def main(package: str, build: Callable[[], Service], arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code; see `entrypoints`."""
     read = parse_arguments(package, sys.argv[1:] if arguments is None else arguments)
 
     def start() -> int:
+        _end_with_parent()
         service = build()
         configure(service.name, read.command, level=service.settings.log_level)
         return _run(service, read.command, read.model)
@@ -105,9 +112,20 @@ def _all(service: Service) -> dict[str, Factory]:
     return parts
 
 
+def _end_with_parent() -> None:
+    """Started by `all`, work ends when that process does, also after kill -9 (Linux)."""
+    parent = os.environ.get(PARENT)
+    if parent is None:
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(parent):
+        raise SystemExit("the process that started this one has ended already")
+
+
 async def _work_process(service: Service) -> None:
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", service.package, Command.WORK.value
+        *(sys.executable, "-m", service.package, Command.WORK.value),
+        env={**os.environ, PARENT: str(os.getpid())},
     )
     try:
         code = await child.wait()
