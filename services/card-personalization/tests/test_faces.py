@@ -15,8 +15,9 @@ from epassport_credentials.mrz import Mrz, build_td1, parse_td1
 from epassport_credentials.qr_symbol import qr_version
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
-LARGEST_SMALL_CODE = (ALPHABET * 7)[:311]
-LARGEST_IDENTITY_CODE = (ALPHABET * 26)[:1134]
+LETTERS = ALPHABET[10:]  # runs of digits would take less room
+LARGEST_SMALL_CODE = (LETTERS * 9)[:311]
+LARGEST_IDENTITY_CODE = (LETTERS * 33)[:1134]
 
 
 def photo(size: tuple[int, int] = (413, 531), kind: str = "JPEG") -> bytes:

@@ -81,7 +81,7 @@ class Prepared:
 
 
 def prepare(about: Particulars, signer: Signer, *, dpi: int, specimen: bool) -> Prepared:
-    """signer: of purpose card-qr. About half a second of computing.
+    """signer: of purpose card-qr. About 80 ms of computing.
 
     Raises FaceNotPrintable; InvalidCredential and ValueError where a name has letters or a
     length that no zone or code can hold.

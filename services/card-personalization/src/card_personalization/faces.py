@@ -6,9 +6,13 @@ At 0.254 mm a module, a small code of version 10 takes 16.5 mm with its quiet zo
 identity code of version 22 takes 28.7 mm: that is the room they have here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from io import BytesIO
+
+from PIL import Image
 
 from card_personalization import marks
 from card_personalization.guilloche import Side, background
@@ -41,6 +45,50 @@ _SMALL_CODE = Box(65.2, 34.8, 16.6, 16.6)
 _IDENTITY_CODE = Box(3.2, 1.2, 28.8, 28.8)
 _TEXT_LEFT = 31.2
 _MRZ_ZONE_MM = 23.2  # from the lower edge; holds nothing but the three lines
+
+
+@dataclass(frozen=True)
+class _Field:
+    """A label and, below it, the room for a value."""
+
+    box: Box
+    label: str
+
+    @property
+    def label_box(self) -> Box:
+        return Box(self.box.x, self.box.y, self.box.width, 2.0)
+
+    @property
+    def value_box(self) -> Box:
+        return Box(self.box.x, self.box.y + 1.75, self.box.width, self.box.height - 1.75)
+
+
+_NAME_FIELDS = (
+    _Field(Box(_TEXT_LEFT, 11.7, 33.4, 7.35), "Фамилия / Surname"),
+    _Field(Box(_TEXT_LEFT, 19.05, 33.4, 7.35), "Имя / Given name"),
+    _Field(Box(_TEXT_LEFT, 26.4, 33.4, 7.35), "Отчество / Patronymic"),
+)
+_NUMBER = _Field(Box(65.2, 28.0, 16.6, 5.8), "№ документа / Document No.")
+_FRONT_FIELDS = (
+    _Field(Box(_TEXT_LEFT, 33.7, 6.6, 5.2), "Пол / Sex"),
+    _Field(Box(_TEXT_LEFT + 7.6, 33.7, 9.4, 5.2), "Гражд. / Nat."),
+    _Field(Box(_TEXT_LEFT + 18.2, 33.7, 15.2, 5.2), "Дата рожд. / Birth"),
+    _Field(Box(_TEXT_LEFT, 38.9, 33.4, 6.6), "Место рождения / Place of birth"),
+    _Field(Box(_TEXT_LEFT, 45.7, 16.2, 5.2), "Дата выдачи / Issued"),
+    _Field(Box(_TEXT_LEFT + 18.2, 45.7, 15.2, 5.2), "Действ. до / Expiry"),
+)
+_BACK_LEFT = 34.2
+_BACK_WIDTH = WIDTH_MM - _BACK_LEFT - 4
+_BACK_FIELDS = (
+    _Field(Box(_BACK_LEFT, 2.2, _BACK_WIDTH, 8.4), "Орган, выдавший документ / Issuing authority"),
+    _Field(Box(_BACK_LEFT, 10.9, _BACK_WIDTH, 6.0), "Регион / Region"),
+    _Field(Box(_BACK_LEFT, 17.1, _BACK_WIDTH, 5.0), "№ документа / Document No."),
+)
+_NOTES = (
+    "Код подтверждает подлинность печати; личность подтверждают портрет и чип.",
+    "The code proves the print; portrait and chip prove the bearer.",
+    "Нашедшего просим сдать карту в любой МФЦ или отделение полиции.",
+)
 
 _LABEL_SIZE = 1.4
 _VALUE_SIZE = 2.7
@@ -83,15 +131,11 @@ def render_front(card: CardFace, *, dpi: int = PRINTER_DPI) -> bytes:
 
     Raises FaceNotPrintable: TEXT_TOO_LONG, PORTRAIT_UNREADABLE, CODE_TOO_LARGE.
     """
-    surface = _surface("front", dpi)
-    if card.specimen:
-        marks.draw_specimen(surface, {"ОБРАЗЕЦ": (48, 22), "SPECIMEN": (48, 40)})
+    surface = Surface(_blank_front(dpi, specimen=card.specimen).copy(), dpi)
     portrait = marks.read_portrait(card.portrait)
-    _draw_titles(surface)
     surface.picture(_PORTRAIT, portrait)
     surface.frame(_PORTRAIT, _TITLE, 0.1)
     marks.draw_ghost(surface, _GHOST, portrait, _TITLE)
-    _draw_signature_field(surface)
     _draw_names(surface, card)
     _draw_particulars(surface, card)
     marks.draw_code(surface, _SMALL_CODE, card.small_code, SMALL_CODE_VERSION)
@@ -103,15 +147,42 @@ def render_back(card: CardFace, *, dpi: int = PRINTER_DPI) -> bytes:
 
     Raises FaceNotPrintable: TEXT_TOO_LONG, CODE_TOO_LARGE, MRZ_MALFORMED.
     """
-    surface = _surface("back", dpi)
-    zone = Box(0, HEIGHT_MM - _MRZ_ZONE_MM, WIDTH_MM, _MRZ_ZONE_MM)
-    surface.fill(zone, _WHITE, opacity=0.72)
-    if card.specimen:
-        marks.draw_specimen(surface, {"ОБРАЗЕЦ": (58, 15), "SPECIMEN": (43, 42)})
+    surface = Surface(_blank_back(dpi, specimen=card.specimen).copy(), dpi)
     marks.draw_code(surface, _IDENTITY_CODE, card.identity_code, IDENTITY_CODE_VERSION)
     _draw_issuer(surface, card)
     marks.draw_mrz(surface, card.mrz)
     return _png(surface)
+
+
+@cache
+def _blank_front(dpi: int, *, specimen: bool) -> Image.Image:
+    """What is the same on every front: drawn once per resolution."""
+    surface = _surface("front", dpi)
+    if specimen:
+        marks.draw_specimen(surface, {"ОБРАЗЕЦ": (48, 22), "SPECIMEN": (48, 40)})
+    _draw_titles(surface)
+    surface.fill(Box(4, 44.4, 24.2, 5.2), _WHITE, opacity=0.55)
+    surface.fill(Box(4, 49.5, 24.2, 0.12), _LABEL)
+    _draw_label(surface, Box(4, 49.8, 24.2, 1.9), "Подпись / Holder's signature", "centre")
+    for place in (*_NAME_FIELDS, *_FRONT_FIELDS):
+        _draw_label(surface, place.label_box, place.label)
+    _draw_label(surface, _NUMBER.label_box, _NUMBER.label, "centre")
+    return surface.image
+
+
+@cache
+def _blank_back(dpi: int, *, specimen: bool) -> Image.Image:
+    """What is the same on every back."""
+    surface = _surface("back", dpi)
+    zone = Box(0, HEIGHT_MM - _MRZ_ZONE_MM, WIDTH_MM, _MRZ_ZONE_MM)
+    surface.fill(zone, _WHITE, opacity=0.72)
+    if specimen:
+        marks.draw_specimen(surface, {"ОБРАЗЕЦ": (58, 15), "SPECIMEN": (43, 42)})
+    for place in _BACK_FIELDS:
+        _draw_label(surface, place.label_box, place.label)
+    for line, note in enumerate(_NOTES):
+        _draw_label(surface, Box(_BACK_LEFT, 23.6 + 2.1 * line, _BACK_WIDTH, 2.0), note)
+    return surface.image
 
 
 def _surface(side: Side, dpi: int) -> Surface:
@@ -135,78 +206,40 @@ def _draw_titles(surface: Surface) -> None:
 
 
 def _draw_names(surface: Surface, card: CardFace) -> None:
-    rows = (
-        ("Фамилия / Surname", card.surname, card.surname_latin),
-        ("Имя / Given name", card.given_name, card.given_name_latin),
-        ("Отчество / Patronymic", card.patronymic, card.patronymic_latin),
+    names = (
+        (card.surname, card.surname_latin),
+        (card.given_name, card.given_name_latin),
+        (card.patronymic, card.patronymic_latin),
     )
-    y, width = 11.7, 33.4
-    for label, cyrillic, latin in rows:
-        _draw_label(surface, Box(_TEXT_LEFT, y, width, 2.0), label)
-        name = Box(_TEXT_LEFT, y + 1.75, width, 3.3)
+    for place, (cyrillic, latin) in zip(_NAME_FIELDS, names, strict=True):
+        box = place.box
+        name = Box(box.x, box.y + 1.75, box.width, 3.3)
         surface.text(name, cyrillic.upper(), size=_VALUE_SIZE, weight="Bold", colour=_INK)
-        latin_box = Box(_TEXT_LEFT, y + 4.8, width, 2.65)
+        latin_box = Box(box.x, box.y + 4.8, box.width, 2.65)
         surface.text(latin_box, latin.upper(), size=_LATIN_SIZE, colour=_INK)
-        y += 7.35
 
 
 def _draw_particulars(surface: Surface, card: CardFace) -> None:
-    number = Box(65.2, 28.0, 16.6, 2.0)
-    _draw_label(surface, number, "№ документа / Document No.", "centre")
-    surface.text(
-        Box(65.2, 29.9, 16.6, 3.9),
-        card.document_number,
-        size=3.0,
-        weight="Bold",
-        colour=_RED,
-        align="centre",
+    number = Box(65.2, 29.9, 16.6, 3.9)
+    surface.text(number, card.document_number, size=3.0, weight="Bold", colour=_RED, align="centre")
+    values = (
+        _SEX[card.sex],
+        "РФ / RUS",
+        _day(card.birth_date),
+        card.birth_place,
+        _day(card.issue_date),
+        _day(card.expiry_date),
     )
-    left = _TEXT_LEFT
-    _draw_field(surface, Box(left, 33.7, 6.6, 5.2), "Пол / Sex", _SEX[card.sex])
-    _draw_field(surface, Box(left + 7.6, 33.7, 9.4, 5.2), "Гражд. / Nat.", "РФ / RUS")
-    _draw_field(
-        surface, Box(left + 18.2, 33.7, 15.2, 5.2), "Дата рожд. / Birth", _day(card.birth_date)
-    )
-    _draw_field(
-        surface, Box(left, 38.9, 33.4, 6.6), "Место рождения / Place of birth", card.birth_place
-    )
-    _draw_field(surface, Box(left, 45.7, 16.2, 5.2), "Дата выдачи / Issued", _day(card.issue_date))
-    _draw_field(
-        surface, Box(left + 18.2, 45.7, 15.2, 5.2), "Действ. до / Expiry", _day(card.expiry_date)
-    )
-
-
-def _draw_signature_field(surface: Surface) -> None:
-    surface.fill(Box(4, 44.4, 24.2, 5.2), _WHITE, opacity=0.55)
-    surface.fill(Box(4, 49.5, 24.2, 0.12), _LABEL)
-    _draw_label(surface, Box(4, 49.8, 24.2, 1.9), "Подпись / Holder's signature", "centre")
+    _draw_values(surface, _FRONT_FIELDS, values)
 
 
 def _draw_issuer(surface: Surface, card: CardFace) -> None:
-    left, width = 34.2, WIDTH_MM - 34.2 - 4
-    _draw_field(
-        surface,
-        Box(left, 2.2, width, 8.4),
-        "Орган, выдавший документ / Issuing authority",
-        card.authority,
-    )
-    _draw_field(surface, Box(left, 10.9, width, 6.0), "Регион / Region", card.region)
-    _draw_field(
-        surface, Box(left, 17.1, width, 5.0), "№ документа / Document No.", card.document_number
-    )
-    notes = (
-        "Код подтверждает подлинность печати; личность подтверждают портрет и чип.",
-        "The code proves the print; portrait and chip prove the bearer.",
-        "Нашедшего просим сдать карту в любой МФЦ или отделение полиции.",
-    )
-    for line, note in enumerate(notes):
-        _draw_label(surface, Box(left, 23.6 + 2.1 * line, width, 2.0), note)
+    _draw_values(surface, _BACK_FIELDS, (card.authority, card.region, card.document_number))
 
 
-def _draw_field(surface: Surface, box: Box, label: str, value: str) -> None:
-    _draw_label(surface, Box(box.x, box.y, box.width, 2.0), label)
-    value_box = Box(box.x, box.y + 1.75, box.width, box.height - 1.75)
-    surface.text(value_box, value, size=2.3, weight="Medium", colour=_INK)
+def _draw_values(surface: Surface, places: Sequence[_Field], values: Sequence[str]) -> None:
+    for place, value in zip(places, values, strict=True):
+        surface.text(place.value_box, value, size=2.3, weight="Medium", colour=_INK)
 
 
 def _draw_label(surface: Surface, box: Box, label: str, align: Align = "left") -> None:
@@ -219,5 +252,5 @@ def _day(day: date) -> str:
 
 def _png(surface: Surface) -> bytes:
     out = BytesIO()
-    surface.image.save(out, "PNG", dpi=(surface.dpi, surface.dpi), compress_level=4)
+    surface.image.save(out, "PNG", dpi=(surface.dpi, surface.dpi), compress_level=1)
     return out.getvalue()
