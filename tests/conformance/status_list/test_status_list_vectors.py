@@ -1,4 +1,4 @@
-"""Token Status List draft: encodings, look-ups and tokens in their JWT form."""
+"""Token Status List draft: encodings, look-ups and tokens in both forms."""
 
 import base64
 import json
@@ -9,19 +9,25 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from epassport_credentials.cbor import decode_cbor_map
 from epassport_credentials.compression import inflate
+from epassport_credentials.cose import read_sign1, verify_sign1
+from epassport_credentials.cwt import read_status_claim
 from epassport_credentials.errors import InvalidCredential
 from epassport_credentials.jws import decode_base64url
 from epassport_credentials.signer import Purpose
 from epassport_credentials.status_list import (
     MAX_LIST_BYTES,
+    Status,
     StatusList,
+    StatusListToken,
     open_status_list,
     pack_statuses,
 )
+from epassport_credentials.status_list_cwt import open_status_list_cwt
 from epassport_credentials.trust import TrustedKey
 
-JWT_NEGATIVES = 12
+NEGATIVES = {"jwt": 12, "cwt": 10}
 
 
 @pytest.fixture(scope="module")
@@ -36,19 +42,34 @@ def tokens(vectors: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def key(tokens: dict[str, Any]) -> TrustedKey:
+def keys(tokens: dict[str, Any]) -> list[TrustedKey]:
+    """The one published key; its id "12" is hex in a JWT and text in a CWT."""
     x, y = (
         int.from_bytes(base64.urlsafe_b64decode(tokens["key"][name] + "=="), "big")
         for name in ("x", "y")
     )
     now = datetime.fromtimestamp(tokens["check_time"], UTC)
-    return TrustedKey(
-        purpose=Purpose.STATUS_LIST,
-        key_id=bytes.fromhex(tokens["key"]["kid"]),
-        public_key=ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key(),
-        not_before=now - timedelta(days=1),
-        not_after=now + timedelta(days=1),
-    )
+    kid = tokens["key"]["kid"]
+    return [
+        TrustedKey(
+            purpose=Purpose.STATUS_LIST,
+            key_id=key_id,
+            public_key=ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key(),
+            not_before=now - timedelta(days=1),
+            not_after=now + timedelta(days=1),
+        )
+        for key_id in (bytes.fromhex(kid), kid.encode())
+    ]
+
+
+def open_entry(
+    entry: dict[str, Any], keys: list[TrustedKey], tokens: dict[str, Any]
+) -> StatusListToken:
+    now = datetime.fromtimestamp(tokens["check_time"], UTC)
+    if entry["format"] == "jwt":
+        return open_status_list(entry["token"], keys, uri=tokens["uri"], now=now)
+    token = bytes.fromhex(entry["token_hex"])
+    return open_status_list_cwt(token, keys, uri=tokens["uri"], now=now)
 
 
 def values_of(encoding: dict[str, Any]) -> list[int]:
@@ -98,17 +119,34 @@ def test_every_published_lookup_is_answered(
                 statuses.value_at(index)
 
 
-def test_the_published_token_is_accepted(tokens: dict[str, Any], key: TrustedKey) -> None:
-    (token,) = (entry for entry in tokens["positive"] if entry["format"] == "jwt")
-    now = datetime.fromtimestamp(tokens["check_time"], UTC)
-    opened = open_status_list(token["token"], [key], uri=tokens["uri"], now=now)
+@pytest.mark.parametrize("name", ["status-list-jwt", "status-list-cwt"])
+def test_the_published_token_is_accepted(
+    name: str, tokens: dict[str, Any], keys: list[TrustedKey]
+) -> None:
+    (entry,) = (entry for entry in tokens["positive"] if entry["name"] == name)
+    opened = open_entry(entry, keys, tokens)
     assert opened.statuses == StatusList(1, bytes.fromhex("b9a3"))
+    assert opened.ttl == timedelta(seconds=43200)
 
 
-def test_every_bad_token_is_refused(tokens: dict[str, Any], key: TrustedKey) -> None:
-    now = datetime.fromtimestamp(tokens["check_time"], UTC)
-    bad = [entry for entry in tokens["negative"] if entry["format"] == "jwt"]
-    assert len(bad) >= JWT_NEGATIVES
+def test_the_published_document_is_revoked_by_the_published_list(
+    tokens: dict[str, Any], keys: list[TrustedKey]
+) -> None:
+    entries = {entry["name"]: entry for entry in tokens["positive"]}
+    document = read_sign1(bytes.fromhex(entries["referenced-token-cwt"]["token_hex"]))
+    verify_sign1(document, keys[0].public_key)
+    reference = read_status_claim(decode_cbor_map(document.payload))
+    statuses = open_entry(entries["status-list-cwt"], keys, tokens).statuses
+    assert reference.uri == tokens["uri"]
+    assert statuses.status_at(reference.index) is Status.INVALID
+
+
+@pytest.mark.parametrize("form", NEGATIVES)
+def test_every_bad_token_is_refused(
+    form: str, tokens: dict[str, Any], keys: list[TrustedKey]
+) -> None:
+    bad = [entry for entry in tokens["negative"] if entry["format"] == form]
+    assert len(bad) >= NEGATIVES[form]
     for entry in bad:
         with pytest.raises(InvalidCredential):
-            open_status_list(entry["token"], [key], uri=tokens["uri"], now=now)
+            open_entry(entry, keys, tokens)
