@@ -111,8 +111,12 @@ class Call(Generic[A]):
         *,
         reads: Sequence[StreamId] = (),
         answer: Mapping[str, str] | None = None,
+        actor: Actor | None = None,
     ) -> Outcome:
-        """Once per request: a second command would get the first one's kept answer."""
+        """Once per request: a second command would get the first one's kept answer.
+
+        actor: named on the event in the caller's place, where the event itself seals who called
+        """
         if self._sent:
             raise RuntimeError("a request sends one command")
         self._sent = True
@@ -120,7 +124,7 @@ class Call(Generic[A]):
             Envelope(
                 stream,
                 command,
-                Origin(self.actor, self.correlation_id),
+                Origin(actor or self.actor, self.correlation_id),
                 reads=tuple(reads),
                 idempotency=self.idempotency,
                 expected_version=self.expected_version,
