@@ -171,7 +171,10 @@ class Routes:
         self.declared: list[Declared] = []
 
     def command(self, operation: str, path: str) -> Callable[[F], F]:
-        """POST; the function takes path parameters, `body: Model` and a `Call`."""
+        """POST; the function takes path parameters, `body: Model` and a `Call`.
+
+        It returns the outcome of the command it sends, or a model of its own.
+        """
         return self._declare(operation, "POST", path, Call, ())
 
     def query(self, operation: str, path: str, *, reads: tuple[str, ...] = ()) -> Callable[[F], F]:
@@ -256,7 +259,9 @@ def _command(
             backing.answers_key,
         )
         result = await route.endpoint(**arguments)
-        return result if isinstance(result, Response) else _outcome_response(result)
+        if isinstance(result, Response):
+            return result
+        return json_response(result) if isinstance(result, BaseModel) else _outcome_response(result)
 
     return handle
 
