@@ -4,8 +4,16 @@ import json
 from collections.abc import Iterable, Iterator
 
 from epassport_contracts.asyncapi import example, key_of
+from epassport_contracts.kafka_access import AUDITOR
 from epassport_contracts.model import ContractEvent
-from epassport_contracts.registry import TOPICS, Classification, Cleanup, EventSpec, Topic
+from epassport_contracts.registry import (
+    TOPICS,
+    Classification,
+    Cleanup,
+    EventSpec,
+    Topic,
+    history_topic,
+)
 from epassport_contracts.shapes import Shape, shape_of
 
 _HEAD = """\
@@ -76,8 +84,8 @@ def _event(topic: Topic, spec: EventSpec) -> Iterator[str]:
     yield "| --- | --- | --- |"
     shape = shape_of(spec.model, words=True)
     for member, inner in shape["properties"].items():
-        required = "" if member in shape.get("required", ()) else "optional"
-        yield f"| `{member}` | {_type(inner)} | {required} |"
+        optional = " " if member in shape.get("required", ()) else " optional "
+        yield f"| `{member}` | {_type(inner)} |{optional}|"
     yield ""
     yield "```json"
     yield json.dumps(example(spec), indent=2, ensure_ascii=False)
@@ -103,6 +111,8 @@ def _type(shape: Shape) -> str:
 def _consumers(topic: Topic, services: Iterable[str]) -> str:
     if topic.classification is Classification.PUBLIC:
         return "agencies"
+    if topic.name in map(history_topic, topic.producers):
+        return AUDITOR
     return _names(services) or "none"
 
 

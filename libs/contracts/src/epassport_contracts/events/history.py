@@ -12,7 +12,7 @@ class HistoryLinked(ContractEvent):
 
     link: counts from 1; events: how many all links cover
     transaction_id, position: of the last event covered, in reading order
-    head: SHA-256 in hex; ADR 0023 says over what
+    head: SHA-256 in hex; ADR 0026 says over what
     """
 
     service: ServiceName
