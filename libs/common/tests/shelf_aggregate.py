@@ -28,7 +28,6 @@ class PutBox:
     label: str | None = None
     room: int = 0
     owner: UUID | None = None
-    owner_required: bool = True
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,18 @@ class AddRoom:
 class TakeBoxes:
     at: datetime
     label: str | None = None
+
+
+@dataclass(frozen=True)
+class Relabel:
+    """Asks for everything that a command can ask for beside its events."""
+
+    at: datetime
+    old: str
+    new: str
+    colour: str
+    room: int = 0
+    frees: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,11 @@ class BoxesTaken:
 
 
 @dataclass(frozen=True)
+class Relabelled:
+    at: datetime
+
+
+@dataclass(frozen=True)
 class ShelfForgotten:
     at: datetime
 
@@ -71,20 +87,20 @@ class Shelf:
     owners: tuple[Any, ...] = ()
 
 
-Event = BoxPut | RoomAdded | BoxesTaken | ShelfForgotten
+Event = BoxPut | RoomAdded | BoxesTaken | Relabelled | ShelfForgotten
 FULL = "shelf-full"
 LABEL_TAKEN = "shelf-label-taken"
+COLOUR_TAKEN = "shelf-colour-taken"
 NO_ROOM = "shelf-no-room"
 LIMIT = 3
 
 
 def decide(command: Any, shelf: Shelf, *others: Shelf) -> Sequence[Any] | Refused:
     match command:
-        case PutBox(at, label, room, owner, required):
+        case PutBox(at, label, room, owner):
             if shelf.boxes + sum(other.boxes for other in others) >= LIMIT:
                 return Refused(FULL)
-            number = "900123456"
-            secret = owner and Personal(owner, "document-number", number, required=required)
+            secret = Personal(owner, "document-number", "900123456") if owner else None
             return [
                 BoxPut(at, secret),
                 *([Claim("label", label.encode(), LABEL_TAKEN)] if label else []),
@@ -95,6 +111,15 @@ def decide(command: Any, shelf: Shelf, *others: Shelf) -> Sequence[Any] | Refuse
         case TakeBoxes(at, label):
             release = [Release("label", label.encode())] if label else []
             return [BoxesTaken(at), *release] if shelf.boxes else []
+        case Relabel(at, old, new, colour, room, frees):
+            return [
+                Relabelled(at),
+                Release("label", old.encode()),
+                Claim("colour", colour.encode(), COLOUR_TAKEN),
+                Claim("label", new.encode(), LABEL_TAKEN),
+                *([Take("room", room, NO_ROOM)] if room else []),
+                *([Give("wall", frees)] if frees else []),
+            ]
         case DeadlinePassed(_, _, at):
             return [ShelfForgotten(at)] if shelf.boxes else []
     raise AssertionError(command)
@@ -107,7 +132,7 @@ def evolve(shelf: Shelf, event: Event) -> Shelf:
             return Shelf(shelf.boxes + 1, owners)
         case BoxesTaken():
             return Shelf()
-        case RoomAdded() | ShelfForgotten():
+        case RoomAdded() | Relabelled() | ShelfForgotten():
             return shelf
 
 

@@ -58,19 +58,13 @@ class _Keys:
 
     messages: tuple[SubjectKey, ...] = ()
 
-    def can_seal(self, _subject: UUID, _field: str) -> bool:
-        return True
-
     def seal(self, subject: UUID, field: str, value: Any) -> Sealed[Any]:
         return test_seal(Personal(subject, field, value))
 
 
 class _Sealer:
     async def sealing_keys(
-        self,
-        _connection: Connection,
-        _wanted: Collection[tuple[UUID, DataPurpose]],
-        _optional: Collection[tuple[UUID, DataPurpose]] = (),
+        self, _connection: Connection, _wanted: Collection[tuple[UUID, DataPurpose]]
     ) -> _Keys:
         return _Keys()
 
@@ -94,9 +88,14 @@ def catalog(starters: dict[type, list[Starter]] | None = None) -> Catalog:
     return Catalog(SERVICE, [shelf], starters=starters or {})
 
 
-def group_of(database: Database, *, starters: dict[type, list[Starter]] | None = None) -> Group:
+def group_of(
+    database: Database,
+    *,
+    starters: dict[type, list[Starter]] | None = None,
+    known: Catalog | None = None,
+) -> Group:
     """One of another process each time."""
-    return Group(catalog(starters), database, _Sealer(), Clock(None), Signals())
+    return Group(known or catalog(starters), database, _Sealer(), Clock(None), Signals())
 
 
 def envelope(name: str, command: Any, **more: Any) -> Envelope:
