@@ -43,6 +43,18 @@ class TakeBoxes:
 
 
 @dataclass(frozen=True)
+class Relabel:
+    """Asks for everything that a command can ask for beside its events."""
+
+    at: datetime
+    old: str
+    new: str
+    colour: str
+    room: int = 0
+    frees: int = 0
+
+
+@dataclass(frozen=True)
 class BoxPut:
     at: datetime
     owner: Secret[str] | None = None
@@ -60,6 +72,11 @@ class BoxesTaken:
 
 
 @dataclass(frozen=True)
+class Relabelled:
+    at: datetime
+
+
+@dataclass(frozen=True)
 class ShelfForgotten:
     at: datetime
 
@@ -70,9 +87,10 @@ class Shelf:
     owners: tuple[Any, ...] = ()
 
 
-Event = BoxPut | RoomAdded | BoxesTaken | ShelfForgotten
+Event = BoxPut | RoomAdded | BoxesTaken | Relabelled | ShelfForgotten
 FULL = "shelf-full"
 LABEL_TAKEN = "shelf-label-taken"
+COLOUR_TAKEN = "shelf-colour-taken"
 NO_ROOM = "shelf-no-room"
 LIMIT = 3
 
@@ -93,6 +111,15 @@ def decide(command: Any, shelf: Shelf, *others: Shelf) -> Sequence[Any] | Refuse
         case TakeBoxes(at, label):
             release = [Release("label", label.encode())] if label else []
             return [BoxesTaken(at), *release] if shelf.boxes else []
+        case Relabel(at, old, new, colour, room, frees):
+            return [
+                Relabelled(at),
+                Release("label", old.encode()),
+                Claim("colour", colour.encode(), COLOUR_TAKEN),
+                Claim("label", new.encode(), LABEL_TAKEN),
+                *([Take("room", room, NO_ROOM)] if room else []),
+                *([Give("wall", frees)] if frees else []),
+            ]
         case DeadlinePassed(_, _, at):
             return [ShelfForgotten(at)] if shelf.boxes else []
     raise AssertionError(command)
@@ -105,7 +132,7 @@ def evolve(shelf: Shelf, event: Event) -> Shelf:
             return Shelf(shelf.boxes + 1, owners)
         case BoxesTaken():
             return Shelf()
-        case RoomAdded() | ShelfForgotten():
+        case RoomAdded() | Relabelled() | ShelfForgotten():
             return shelf
 
 

@@ -88,9 +88,14 @@ def catalog(starters: dict[type, list[Starter]] | None = None) -> Catalog:
     return Catalog(SERVICE, [shelf], starters=starters or {})
 
 
-def group_of(database: Database, *, starters: dict[type, list[Starter]] | None = None) -> Group:
+def group_of(
+    database: Database,
+    *,
+    starters: dict[type, list[Starter]] | None = None,
+    known: Catalog | None = None,
+) -> Group:
     """One of another process each time."""
-    return Group(catalog(starters), database, _Sealer(), Clock(None), Signals())
+    return Group(known or catalog(starters), database, _Sealer(), Clock(None), Signals())
 
 
 def envelope(name: str, command: Any, **more: Any) -> Envelope:

@@ -28,9 +28,11 @@ from structlog.testing import capture_logs
 
 from epassport.actor import service_actor
 from epassport.database import Connection, Database
-from epassport.errors import KeyPending, Poison
+from epassport.draining import ParkedStreams
+from epassport.errors import KeyPending, NotThere, Poison
 from epassport.parking import NotDiscardable
 from epassport.records import Incoming
+from epassport.signals import Signals
 from epassport_contracts import ServiceName
 from epassport_contracts.registry import Cleanup, Topic
 from epassport_sandbox.stack import Stack
@@ -58,6 +60,18 @@ async def reached(db: Database, topic: Topic, offset: int) -> None:
         return await stored_offset(db, topic) >= offset
 
     await until(done)
+
+
+async def replay(db: Database, handler: Notes, topic: Topic, key: str) -> int:
+    """As an operator's process does it, beside the one that consumes."""
+    parked = ParkedStreams(db, handler, topic, Signals())
+    return await parked.drain(0, key, also_faults=True)
+
+
+async def discard(db: Database, topic: Topic, offset: int, reason: str) -> None:
+    parked = ParkedStreams(db, Notes(topic), topic, Signals())
+    async with db.transaction() as connection:
+        await parked.discard(connection, 0, offset, service_actor("operator"), reason)
 
 
 async def test_a_record_delivered_twice_has_one_effect(db: Database, kafka: str) -> None:
@@ -178,14 +192,14 @@ async def test_a_mended_bug_is_replayed_in_order(db: Database, kafka: str) -> No
     topic = await new_topic(kafka)
     handler = FailsAt("b1", topic)
     await write(kafka, topic, note("b", 1), note("b", 2))
-    async with consuming(db, kafka, handler, topic) as runner:
+    async with consuming(db, kafka, handler, topic):
         await reached(db, topic, 2)
-        assert await runner.replay("notes", "b") == 0
+        assert await replay(db, handler, topic, "b") == 0
         assert await parked(db) == [("b", 0, "bug"), ("b", 1, "behind")]
         handler.text = ""
         await write(kafka, topic, note("b", 3))
         await reached(db, topic, 3)
-        assert await runner.replay("notes", "b") == 3
+        assert await replay(db, handler, topic, "b") == 3
     assert await notes(db) == ["b1", "b2", "b3"]
     assert await parked(db) == []
 
@@ -209,15 +223,14 @@ async def test_a_discarded_record_lets_the_rest_of_its_stream_go_on(
 ) -> None:
     topic = await new_topic(kafka)
     await write(kafka, topic, note("a", 1), damaged("a", 2), note("a", 3), note("a", 4))
-    async with consuming(db, kafka, Notes(topic), topic) as runner:
+    async with consuming(db, kafka, Notes(topic), topic):
         await reached(db, topic, 4)
-        operator = service_actor("operator")
         with pytest.raises(NotDiscardable):
-            await runner.discard("notes", topic.name, 0, 2, operator, "out of order")
-        with pytest.raises(NotDiscardable):
-            await runner.discard("notes", topic.name, 0, 9, operator, "not parked")
-        await runner.discard("notes", topic.name, 0, 1, operator, "sent by a broken build")
-        assert await runner.replay("notes", "a") == 2
+            await discard(db, topic, 2, "out of order")
+        with pytest.raises(NotThere):
+            await discard(db, topic, 9, "not parked")
+        await discard(db, topic, 1, "sent by a broken build")
+        assert await replay(db, Notes(topic), topic, "a") == 2
     assert await notes(db) == ["a1", "a3", "a4"]
     async with db.connection() as connection:
         kept = await connection.fetchrow(
@@ -311,7 +324,7 @@ async def test_on_a_topic_without_sequence_poison_holds_its_key_in_order(
     async with consuming(db, kafka, Notes(topic), topic) as runner:
         await reached(db, topic, 4)
         assert await notes(db) == ["one", "b"]
-        await runner.discard("notes", topic.name, 0, 1, service_actor("operator"), "damaged")
+        await discard(db, topic, 1, "damaged")
         await runner.sweep()
     assert await notes(db, "a") == ["one", "two"]
 

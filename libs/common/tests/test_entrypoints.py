@@ -166,7 +166,10 @@ def test_unsafe_settings_are_one_line_and_exit_with_2() -> None:
     assert ran.stderr == "refused to start: production refuses clock_file\n"
 
 
-@pytest.mark.parametrize("command", [c for c in Command if c is not Command.REBUILD])
+WITH_MORE_WORDS = {Command.REBUILD, Command.OPERATE}
+
+
+@pytest.mark.parametrize("command", [c for c in Command if c not in WITH_MORE_WORDS])
 def test_every_command_is_one_word(command: Command) -> None:
     assert parse_arguments("enrollment", [command.value]) == Arguments(command)
 
@@ -177,7 +180,7 @@ def test_rebuild_names_its_read_model() -> None:
     )
 
 
-@pytest.mark.parametrize("arguments", [[], ["dance"], ["rebuild"], ["serve", "now"]])
+@pytest.mark.parametrize("arguments", [[], ["dance"], ["rebuild"], ["serve", "now"], ["operate"]])
 def test_what_is_no_command_prints_the_usage(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

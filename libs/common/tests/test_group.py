@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
@@ -26,16 +27,22 @@ from epassport.store import read_in_order
 from epassport.testing import test_seal
 from epassport_contracts import DataPurpose, Sealed, ServiceName
 from epassport_contracts.events.keys import SubjectKey
+from epassport_contracts.fields import FIELDS
 
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 ORIGIN = Origin(service_actor("test"), uuid4())
 
 
+@dataclass
 class TestKeys:
     """Seals under the test seal: the keyring has tests of its own."""
 
     __test__ = False
+    there: Collection[tuple[UUID, DataPurpose]]
     messages: tuple[SubjectKey, ...] = ()
+
+    def can_seal(self, subject: UUID, field: str) -> bool:
+        return (subject, FIELDS[field].purpose) in self.there
 
     def seal(self, subject: UUID, field: str, value: Any) -> Sealed[Any]:
         return test_seal(Personal(subject, field, value))
@@ -45,9 +52,13 @@ class TestSealer:
     __test__ = False
 
     async def sealing_keys(
-        self, _connection: Connection, _wanted: Collection[tuple[UUID, DataPurpose]]
+        self,
+        _connection: Connection,
+        wanted: Collection[tuple[UUID, DataPurpose]],
+        _optional: Collection[tuple[UUID, DataPurpose]] = (),
     ) -> TestKeys:
-        return TestKeys()
+        """Whatever is wanted can be had; what is optional is never there."""
+        return TestKeys(wanted)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -306,6 +317,17 @@ async def test_personal_data_reaches_the_store_sealed(group: Group, db: Database
     assert isinstance(event.fact, BoxPut)
     assert isinstance(event.fact.owner, Sealed)
     assert event.fact.owner.subject == owner
+
+
+async def test_an_event_does_not_wait_for_the_key_of_a_value_that_is_not_required(
+    group: Group, db: Database
+) -> None:
+    await one(group, "s", PutBox(AT, owner=uuid4(), owner_required=False))
+    async with db.connection() as reader:
+        event = (await read_in_order(reader, _codec(), Token(0, 0), 1))[0]
+        stored = await reader.fetchval("SELECT data::text FROM events")
+    assert event.fact == BoxPut(AT, None)
+    assert "900123456" not in stored
 
 
 async def test_events_cannot_be_changed_or_deleted(group: Group, db: Database) -> None:

@@ -34,6 +34,7 @@ NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
 EVENING = datetime(2026, 4, 1, 18, tzinfo=UTC)
 NUMBER = "700000001"
 IDENTITY, PORTRAIT, CHIP = DataPurpose.IDENTITY, DataPurpose.PORTRAIT, DataPurpose.CHIP
+ACCESS = DataPurpose.ACCESS
 ENROLLMENT, BIOMETRICS = ServiceName.ENROLLMENT, ServiceName.BIOMETRICS
 CARDS, PROFILE = ServiceName.CARD_PERSONALIZATION, ServiceName.CLOUD_PROFILE
 
@@ -48,9 +49,9 @@ class Party:
     store: KeyStore
     keyring: SubjectKeyring
 
-    async def sealing_keys(self, wanted: Wanted) -> SealingKeys:
+    async def sealing_keys(self, wanted: Wanted, optional: Wanted = ()) -> SealingKeys:
         async with self.database.transaction() as connection:
-            return await self.keyring.sealing_keys(connection, wanted)
+            return await self.keyring.sealing_keys(connection, wanted, optional)
 
     async def receive(self, *events: SubjectKey) -> None:
         async with self.database.transaction() as connection:
@@ -215,6 +216,20 @@ async def test_a_recipient_waits_for_the_key_and_then_opens(parties: Parties, ho
     assert received.keys == {(holder, IDENTITY): keys.keys[holder, IDENTITY]}
 
 
+async def test_an_optional_key_is_taken_where_it_is_and_neither_made_nor_waited_for(
+    parties: Parties, holder: UUID
+) -> None:
+    enrollment, profile = parties[ENROLLMENT], parties[PROFILE]
+    unmade = await enrollment.sealing_keys(set(), {(holder, ACCESS)})
+    assert (unmade.keys, unmade.messages) == ({}, [])
+    assert not (await profile.sealing_keys(set(), {(holder, ACCESS)})).can_seal(holder, "asked")
+    made = await enrollment.sealing_keys({(holder, IDENTITY)})
+    await profile.receive(to(PROFILE, made))
+    assert (await profile.sealing_keys(set(), {(holder, ACCESS)})).can_seal(holder, "asked")
+    await profile.destroy(holder)
+    assert not (await profile.sealing_keys(set(), {(holder, ACCESS)})).can_seal(holder, "asked")
+
+
 async def test_messages_to_other_services_are_not_kept(parties: Parties, holder: UUID) -> None:
     keys = await parties[ENROLLMENT].sealing_keys({(holder, IDENTITY)})
     before = await parties[CARDS].count("received_keys")
@@ -228,7 +243,7 @@ async def test_the_first_key_wins(parties: Parties, holder: UUID) -> None:
         holder,
         ENROLLMENT,
         GENERATION,
-        {IDENTITY: new_data_key()},
+        {IDENTITY: new_data_key(), ACCESS: new_data_key()},
         trust=parties.trust,
         signer=parties.stores[ENROLLMENT].signer(SigningPurpose.SUBJECT_KEY),
         at=NOON,
@@ -291,11 +306,11 @@ async def test_a_message_made_for_another_service_does_not_open(
 ) -> None:
     keys = await parties[ENROLLMENT].sealing_keys({(holder, IDENTITY)})
     diverted = signed_again(
-        to(PROFILE, keys).model_copy(update={"recipient": CARDS}), parties.stores[ENROLLMENT]
+        to(CARDS, keys).model_copy(update={"recipient": PROFILE}), parties.stores[ENROLLMENT]
     )
-    await parties[CARDS].receive(diverted)
+    await parties[PROFILE].receive(diverted)
     with pytest.raises(Poison) as caught:
-        await parties[CARDS].open(holder, keys.seal(holder, "document-number", NUMBER))
+        await parties[PROFILE].open(holder, keys.seal(holder, "document-number", NUMBER))
     assert caught.value.cause == "unreadable-key-message"
 
 
@@ -312,7 +327,7 @@ async def test_two_transactions_that_make_one_persons_keys_agree_on_the_first(
         await racing
     again = await second.sealing_keys({(holder, IDENTITY)})
     assert again.messages == []
-    assert again.keys == keys.keys
+    assert again.keys == {(holder, IDENTITY): keys.keys[holder, IDENTITY]}
 
 
 async def test_keys_of_a_transaction_that_rolled_back_were_never_there(
@@ -326,7 +341,7 @@ async def test_keys_of_a_transaction_that_rolled_back_were_never_there(
         await transaction.rollback()
     kept = await party.sealing_keys({(holder, IDENTITY)})
     assert kept.keys != lost.keys
-    assert len(kept.messages) == 2
+    assert len(kept.messages) == 3
 
 
 async def test_after_erasure_nothing_opens_and_no_key_comes_back(

@@ -17,6 +17,7 @@ from epassport_credentials.lds import (
     parse_dg15,
     parse_ef_com,
 )
+from epassport_credentials.leniency import Lapse, Lenient
 from epassport_credentials.signer import LocalSigner
 from epassport_credentials.tlv import encode_tlv, object_length, read_all, read_tlv
 
@@ -65,6 +66,14 @@ def test_ef_com_lists_the_data_groups() -> None:
     built = build_ef_com([15, 1, 2])
     assert built.hex() == "60155f0104303130375f36063034303030305c0361756f"
     assert parse_ef_com(built).data_groups == (1, 2, 15)
+
+
+def test_an_lds_version_that_nobody_knows_is_refused_or_forgiven() -> None:
+    older = bytes.fromhex("60145F0104303130365F36063034303030305C026175")
+    assert reason_of(parse_ef_com, older) is Reason.UNKNOWN_VERSION
+    lenient = Lenient()
+    assert parse_ef_com(older, lenient).data_groups == (1, 2)
+    assert [forgiven.lapse for forgiven in lenient.forgiven] == [Lapse.OTHER_LDS_VERSION]
 
 
 @pytest.mark.parametrize(

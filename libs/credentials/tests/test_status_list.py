@@ -7,17 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from epassport_credentials.compression import deflate
+from epassport_credentials.cwt import StatusReference
 from epassport_credentials.errors import InvalidCredential, Reason
 from epassport_credentials.jws import encode_base64url, sign_jws
 from epassport_credentials.signer import LocalSigner, Purpose
 from epassport_credentials.status_list import (
     ENTRIES_PER_LIST,
+    MAX_LIST_BYTES,
     STATUS_LIST_TYP,
     Status,
     StatusList,
     issue_status_list,
     open_status_list,
     pack_statuses,
+    read_status_reference,
 )
 from epassport_credentials.trust import TrustList
 
@@ -53,6 +56,20 @@ def test_a_status_that_nobody_defined_is_refused() -> None:
     assert reason_of(StatusList(4, b"\x0c").status_at, 0) is Reason.UNKNOWN_STATUS
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@given(data=st.binary(max_size=40))
+def test_entries_of_every_width_count_from_the_lowest_bit(bits: int, data: bytes) -> None:
+    packed = int.from_bytes(data, "little")
+    statuses = StatusList(bits, data)
+    expected = [packed >> place & (1 << bits) - 1 for place in range(0, len(data) * 8, bits)]
+    assert [statuses.value_at(index) for index in range(len(statuses))] == expected
+
+
+def test_a_list_of_three_bits_cannot_be_made() -> None:
+    with pytest.raises(ValueError, match="bits"):
+        StatusList(3, b"")
+
+
 def test_a_value_of_more_than_two_bits_is_an_error() -> None:
     with pytest.raises(ValueError, match="two bits"):
         pack_statuses([4])
@@ -72,8 +89,59 @@ def test_a_whole_list_survives_the_token(
     token = issue_status_list(packed, signer, uri=URI, issued_at=now, expires_at=now + HOUR)
     opened = open_status_list(token, trust.keys, uri=URI, now=now)
     assert opened.statuses == packed
-    assert (opened.issued_at, opened.expires_at) == (now, now + HOUR)
+    assert (opened.issued_at, opened.expires_at, opened.ttl) == (now, now + HOUR, HOUR)
     assert opened.statuses.status_at(70_001) is Status.VALID
+
+
+def test_ten_million_documents_fit_one_list(
+    signer: LocalSigner, trust: TrustList, now: datetime
+) -> None:
+    data = bytes(10_000_000 // 4 - 1) + b"\x40"
+    issued = issue_status_list(
+        StatusList(2, data), signer, uri=URI, issued_at=now, expires_at=now + HOUR
+    )
+    opened = open_status_list(issued, trust.keys, uri=URI, now=now)
+    assert opened.statuses.status_at(9_999_999) is Status.INVALID
+    assert opened.statuses.status_at(9_999_998) is Status.VALID
+
+
+def test_a_list_names_its_time_to_live_and_where_the_others_are(
+    signer: LocalSigner, trust: TrustList, now: datetime
+) -> None:
+    token = issue_status_list(
+        pack_statuses([0]),
+        signer,
+        uri=URI,
+        issued_at=now,
+        expires_at=now + HOUR,
+        ttl=HOUR / 2,
+        aggregation_uri=URI + "/all",
+    )
+    opened = open_status_list(token, trust.keys, uri=URI, now=now)
+    assert (opened.ttl, opened.aggregation_uri) == (HOUR / 2, URI + "/all")
+    with pytest.raises(ValueError, match="positive"):
+        issue_status_list(pack_statuses([0]), signer, uri=URI, issued_at=now, expires_at=now)
+
+
+def test_a_status_reference_is_read_from_json() -> None:
+    claims = {"status": {"status_list": {"idx": 7, "uri": URI}}}
+    assert read_status_reference(claims) == StatusReference(URI, 7)
+    assert read_status_reference({}) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (None, Reason.MALFORMED),
+        ({"other_mechanism": {}}, Reason.MALFORMED),
+        ({"status_list": {"idx": "7", "uri": URI}}, Reason.MALFORMED),
+        ({"status_list": {"idx": 7}}, Reason.MALFORMED),
+        ({"status_list": {"idx": -1, "uri": URI}}, Reason.INDEX_OUT_OF_RANGE),
+        ({"status_list": {"idx": 2**32, "uri": URI}}, Reason.INDEX_OUT_OF_RANGE),
+    ],
+)
+def test_a_status_that_cannot_be_looked_up_is_refused(status: object, reason: Reason) -> None:
+    assert reason_of(read_status_reference, {"status": status}) is reason
 
 
 def test_a_list_holds_for_its_period_only(
@@ -123,12 +191,23 @@ def test_a_card_key_cannot_sign_a_list(
         ({"iat": 1.5}, Reason.MALFORMED),
         ({"sub": 7}, Reason.MALFORMED),
         ({"exp": "soon"}, Reason.MALFORMED),
+        ({"ttl": 0}, Reason.MALFORMED),
+        ({"ttl": 10**30}, Reason.MALFORMED),
         ({"status_list": []}, Reason.MALFORMED),
+        (
+            {"status_list": {"bits": 2, "lst": "eNpjAAAAAQAB", "aggregation_uri": 1}},
+            Reason.MALFORMED,
+        ),
         ({"status_list": {"bits": 3, "lst": "eNpjAAAAAQAB"}}, Reason.MALFORMED),
         ({"status_list": {"bits": True, "lst": "eNpjAAAAAQAB"}}, Reason.MALFORMED),
         ({"status_list": {"bits": 2, "lst": "eNpj"}}, Reason.MALFORMED),
         (
-            {"status_list": {"bits": 2, "lst": encode_base64url(deflate(bytes(2**20 + 1)))}},
+            {
+                "status_list": {
+                    "bits": 2,
+                    "lst": encode_base64url(deflate(bytes(MAX_LIST_BYTES + 1))),
+                }
+            },
             Reason.TOO_LONG,
         ),
     ],
@@ -151,6 +230,6 @@ def test_a_signed_list_of_another_shape_is_refused(
 
 
 def test_a_list_beyond_the_cap_is_not_issued(signer: LocalSigner, now: datetime) -> None:
-    huge = dataclasses.replace(pack_statuses([0]), data=bytes(2**20 + 1))
+    huge = dataclasses.replace(pack_statuses([0]), data=bytes(MAX_LIST_BYTES + 1))
     with pytest.raises(ValueError, match="at most"):
         issue_status_list(huge, signer, uri=URI, issued_at=now, expires_at=now + HOUR)

@@ -23,17 +23,22 @@ from epassport.actor import Role
 from epassport.ceremony import CeremonyResult, hold_ceremony
 from epassport.database import migrate
 from epassport.decider import StreamId
+from epassport.key_messages import make_messages, owned_purposes
+from epassport.keyring import GENERATION
 from epassport.keystore import KeyStore
+from epassport.opening import InRecord, open_in_task
 from epassport.projector import ForeignProjection
 from epassport.reactions import ReactionHandler, reactions_of
 from epassport.records import Incoming
+from epassport.sealing import new_data_key
 from epassport.service import Running, running
 from epassport.signing import Signer, SigningPurpose
 from epassport_contracts import ContractEvent, Sealed, ServiceName
 from epassport_contracts.events.card_personalization import CardActivated
 from epassport_contracts.events.cloud_profile import AttestationsIssued, LossChannel, LossReported
 from epassport_contracts.events.enrollment import ApplicationApproved, ApplicationKind
-from epassport_contracts.registry import home_topic
+from epassport_contracts.fields import Asked
+from epassport_contracts.registry import SUBJECT_KEYS, home_topic
 from epassport_contracts.sealed import DataPurpose
 from epassport_credentials.card_qr import (
     IdentityCard,
@@ -145,6 +150,7 @@ class Town:
     dsn: str
     trust_root: TrustedKey
     worker: "asyncio.Task[None]"
+    enrollment: KeyStore
     sequences: dict[str, int] = field(default_factory=dict)
 
     async def post(
@@ -208,6 +214,48 @@ class Town:
                     return found
                 await asyncio.sleep(0.02)
 
+    async def send_key(self, holder: UUID) -> None:
+        """As enrollment does when somebody applies."""
+        essentials = self.replicas[0].essentials
+        made = make_messages(
+            holder,
+            ServiceName.ENROLLMENT,
+            GENERATION,
+            {purpose: new_data_key() for purpose in owned_purposes(ServiceName.ENROLLMENT)},
+            trust=essentials.trust,
+            signer=self.enrollment.signer(SigningPurpose.SUBJECT_KEY),
+            at=now(),
+        )
+        records = [
+            Incoming(
+                SUBJECT_KEYS, 0, 0, message.record_key(), None, uuid4(), message.type_name(),
+                ServiceName.ENROLLMENT, uuid4(), None, StreamId("any/stream"), now(), message,
+            )
+            for message in made
+        ]  # fmt: skip
+        async with essentials.database.transaction() as connection:
+            await essentials.keyring.receive(connection, records)
+
+    async def asked(self, presentation_id: str) -> Asked | None:
+        """Who asked, as the holder's service opens it; None where nothing was sealed."""
+        (row,) = await self.rows(
+            "SELECT data->'asked' AS asked FROM events WHERE stream_id = 'presentation/' || $1",
+            presentation_id,
+        )
+        if row["asked"] == "null":
+            return None
+        envelope: Sealed[Asked] = Sealed.model_validate_json(row["asked"])
+        (opened,) = await open_in_task(
+            self.replicas[0].essentials.database,
+            self.replicas[0].essentials.keyring,
+            [InRecord(envelope.subject, "asked", envelope)],
+            service=ServiceName.VERIFICATION,
+            reason="test",
+            correlation_id=uuid4(),
+        )
+        asked: Asked = opened
+        return asked
+
     async def issue(self, predecessor: UUID | None = None, holder: UUID | None = None) -> "Paper":
         paper = Paper(uuid4(), holder or uuid4(), uuid4())
         sealed: Any = Sealed(
@@ -221,6 +269,7 @@ class Town:
             valid_until=LAST_DAY,
         )  # fmt: skip
         application = f"application/{paper.application}"
+        await self.send_key(paper.holder)
         await self.hear(approved, ServiceName.ENROLLMENT, application)
         await self.document("registered", paper.ref)
         return paper
@@ -300,7 +349,10 @@ async def town(
         issuers.now = now().replace(microsecond=0)
         issuers.card = _signer(keys, ServiceName.CARD_PERSONALIZATION, SigningPurpose.CARD_QR)
         issuers.mobile = _signer(keys, ServiceName.CLOUD_PROFILE, SigningPurpose.MOBILE_ATTESTATION)
-        found = Town(replicas, urls, oidc, http, issuers, database, _root(keys), tasks[-1])
+        found = Town(
+            replicas, urls, oidc, http, issuers, database, _root(keys), tasks[-1],
+            _store(keys, ServiceName.ENROLLMENT, SigningPurpose.SUBJECT_KEY),
+        )  # fmt: skip
         await _registered(found)
         try:
             yield found
@@ -310,10 +362,13 @@ async def town(
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _signer(keys: CeremonyResult, service: ServiceName, purpose: SigningPurpose) -> Signer:
+def _store(keys: CeremonyResult, service: ServiceName, purpose: SigningPurpose) -> KeyStore:
     paths = keys.services[service]
-    store = KeyStore.open(paths.keystore, paths.passphrase, [purpose], sandbox=True)
-    return store.signer(purpose)
+    return KeyStore.open(paths.keystore, paths.passphrase, [purpose], sandbox=True)
+
+
+def _signer(keys: CeremonyResult, service: ServiceName, purpose: SigningPurpose) -> Signer:
+    return _store(keys, service, purpose).signer(purpose)
 
 
 def _root(keys: CeremonyResult) -> TrustedKey:

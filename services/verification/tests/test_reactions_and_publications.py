@@ -26,7 +26,7 @@ from epassport_contracts.events.enrollment import (
 )
 from epassport_contracts.events.public import PassportStatusChanged, PublicStatus, ReasonClass
 from epassport_contracts.events.verification import StatusReason
-from epassport_contracts.fields import Identity, Sex
+from epassport_contracts.fields import Asked, Identity, Sex
 from epassport_contracts.registry import PUBLIC_STATUS, PUBLIC_STATUS_CURRENT, consumed_by
 from verification import publications, reactions, readmodel
 from verification.document_events import (
@@ -261,21 +261,28 @@ def test_every_reason_has_its_public_class(reason: StatusReason) -> None:
 
 
 def test_the_holder_hears_who_asked_and_what_was_answered() -> None:
-    asked = (AT, "shop", "alcohol", ("over-18",), Form.MOBILE)
+    question = Asked(relying_party="shop", name=None, purpose="alcohol", claims=("over-18",))
+    envelope = seal(Personal(HOLDER, "asked", question))
+    shown = (AT, Form.MOBILE, OLD, HOLDER, envelope)
     told: dict[str, Any] = {
         "at": AT,
         "presentation_id": REF,
-        "relying_party": "shop",
-        "purpose": "alcohol",
-        "claims": ("over-18",),
-        "form": "mobile-qr",
         "document_ref": OLD,
         "holder_id": HOLDER,
+        "form": "mobile-qr",
+        "asked": envelope,
     }
-    good = PresentationVerified(*asked, OLD, HOLDER)
+    good = PresentationVerified(*shown)
     assert publications.verified(recorded(good)) == contract.PresentationVerified(**told)
     for fact, publish in (
-        (PresentationRefused(*asked, OLD, HOLDER, "x"), publications.refused),
-        (PresentationUndecided(*asked, OLD, HOLDER, "x", AT), publications.undecided),
+        (PresentationRefused(*shown, "x"), publications.refused),
+        (PresentationUndecided(*shown, "x", AT), publications.undecided),
     ):
         assert publish(recorded(fact)) == contract.PresentationRefused(**told, reason="x")
+
+
+def test_the_holder_hears_of_a_check_whose_question_could_not_be_sealed() -> None:
+    fact = PresentationVerified(AT, Form.CARD, OLD, HOLDER, None)
+    published = publications.verified(recorded(fact))
+    assert isinstance(published, contract.PresentationVerified)
+    assert (published.holder_id, published.asked) == (HOLDER, None)

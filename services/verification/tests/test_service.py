@@ -129,22 +129,6 @@ async def test_a_key_stays_with_its_first_holder(
     assert [row["document_ref"] for row in rows] == [paper.ref]
 
 
-async def test_asking_too_much_is_refused_and_the_holder_can_see_who_asked(town: Any) -> None:
-    paper = await town.issue()
-    await town.activate(paper)
-    greedy = await town.check(town.issuers.identity_card(paper.ref), ("over-18", "surname"))
-    assert (greedy["outcome"], greedy["reason"]) == ("refused", "presentation-over-asking")
-    assert greedy["claims"] == {}
-    told = await town.rows(
-        "SELECT payload FROM outbox WHERE type = 'PresentationRefused'"
-        " AND aggregateid = 'presentation/' || $1",
-        greedy["presentation_id"],
-    )
-    assert str(paper.holder) in told[0]["payload"].decode()
-    stored = await town.rows("SELECT data::text AS data FROM events")
-    assert not any("Подъёмная" in row["data"] for row in stored)
-
-
 @pytest.mark.parametrize(
     "stream", ["application/{0.application}", "card/{0.ref}", "profile/{0.holder}"]
 )

@@ -28,6 +28,7 @@ class Role(StrEnum):
     VERIFIER = "verifier"
     AGENCY = "agency"
     ADMINISTRATOR = "administrator"
+    PLATFORM_OPERATOR = "platform-operator"  # runs the services; sees no person and decides nothing
     SERVICE = "service"
 
 

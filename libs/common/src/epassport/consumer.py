@@ -14,7 +14,6 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from epassport import metrics, parking
-from epassport.actor import Actor
 from epassport.applying import Applier
 from epassport.backoff import Backoff
 from epassport.database import Database
@@ -111,29 +110,6 @@ class ConsumerRunner:
         return ConsumerState(
             tuple(one.state() for one in self._subscriptions), sum(self._parked.values())
         )
-
-    async def replay(self, consumer: str, key: str) -> int:
-        """Try a parked stream again, in order; returns how many records were applied.
-
-        It stops at a record that fails again or is missing. Raises passing faults.
-        """
-        applied = 0
-        for applier in self._appliers(consumer):
-            for partition in await applier.parked.partitions_of(key):
-                applied += await applier.parked.drain(partition, key, also_faults=True)
-        return applied
-
-    async def discard(
-        self, consumer: str, topic: str, partition: int, offset: int, actor: Actor, reason: str
-    ) -> None:
-        """Put a parked record away for good; the rest of its stream can then be replayed.
-
-        Raises NotDiscardable, LookupError.
-        """
-        found = [applier for applier in self._appliers(consumer) if applier.topic.name == topic]
-        if not found:
-            raise LookupError(f"{consumer} does not hear {topic}")
-        await found[0].parked.discard(partition, offset, actor, reason)
 
     async def sweep(self) -> None:
         """Drain what can go on, count what is parked, report what waits too long."""

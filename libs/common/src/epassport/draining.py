@@ -12,9 +12,9 @@ import structlog
 from epassport import parking
 from epassport.actor import Actor
 from epassport.database import Connection, Database
-from epassport.errors import Poison
+from epassport.errors import NotThere, Poison
 from epassport.faults import is_transient
-from epassport.parking import NotDiscardable
+from epassport.parking import NotDiscardable, ParkedRecord
 from epassport.records import Cause, RawRecord
 from epassport.signals import Signals
 from epassport.slices import SliceHandler, read_slot
@@ -30,8 +30,9 @@ class ParkedStreams:
     def __init__(
         self, database: Database, handler: SliceHandler, topic: Topic, signals: Signals
     ) -> None:
+        self.consumer = handler.name
+        self.topic = topic.name
         self._topic = topic
-        self._consumer = handler.name
         self._database = database
         self._handler = handler
         self._signals = signals
@@ -67,7 +68,7 @@ class ParkedStreams:
             if head is None or (head.is_fault and not also_faults):
                 return False
             if stream.waits_for_missing:
-                await parking.set_cause(connection, self._consumer, head.raw, Cause.GAP, "")
+                await parking.set_cause(connection, self.consumer, head.raw, Cause.GAP, "")
                 return False
             slot = read_slot(head.raw, self._topic, self._handler.types)
             if slot.fault is not None:
@@ -78,9 +79,7 @@ class ParkedStreams:
             await self._unpark(connection, partition, [head.raw.offset])
             if self._topic.sequenced and head.raw.sequence is not None:
                 sequences = {key: head.raw.sequence}
-                await parking.keep_sequences(
-                    connection, self._consumer, self._topic.name, sequences
-                )
+                await parking.keep_sequences(connection, self.consumer, self.topic, sequences)
         self._signals.committed()
         return True
 
@@ -91,47 +90,53 @@ class ParkedStreams:
                 await self._blame(connection, stream.next.raw, fault)
 
     async def _blame(self, connection: Connection, raw: RawRecord, fault: Poison) -> None:
-        await parking.set_cause(connection, self._consumer, raw, fault.cause, fault.detail)
-        log_fault(self._consumer, raw, fault.cause, fault.detail)
+        await parking.set_cause(connection, self.consumer, raw, fault.cause, fault.detail)
+        log_fault(self.consumer, raw, fault.cause, fault.detail)
 
-    async def discard(self, partition: int, offset: int, actor: Actor, reason: str) -> None:
-        """Its place in the sequence counts as filled. Raises NotDiscardable."""
-        async with self._database.transaction() as connection:
-            key = await connection.fetchval(
-                "SELECT key FROM parked WHERE consumer = $1 AND topic = $2 AND partition = $3"
-                " AND record_offset = $4",
-                self._consumer,
-                self._topic.name,
-                partition,
-                offset,
-            )
-            if key is None:
-                raise NotDiscardable("nothing is parked there")
-            stream = await self._locked_stream(connection, partition, key)
-            found = [record.raw for record in stream.records if record.raw.offset == offset]
-            if not found:
-                raise NotDiscardable("it has been applied meanwhile")
-            sequence = found[0].sequence if self._topic.sequenced else None
-            if sequence is not None and sequence > stream.last + 1:
-                raise NotDiscardable("a record before it in its stream is missing or waits too")
-            if sequence == stream.last + 1:
-                sequences = {key: sequence}
-                await parking.keep_sequences(
-                    connection, self._consumer, self._topic.name, sequences
-                )
-            await parking.discard(connection, self._consumer, found[0], actor, reason)
+    async def discard(
+        self, connection: Connection, partition: int, offset: int, actor: Actor, reason: str
+    ) -> ParkedRecord:
+        """In the caller's transaction; its place in the sequence counts as filled.
 
-    async def partitions_of(self, key: str) -> list[int]:
-        """Where records of this key are parked: one partition, or none."""
-        async with self._database.connection() as connection:
-            rows = await connection.fetch(
-                "SELECT DISTINCT partition FROM parked"
-                " WHERE consumer = $1 AND topic = $2 AND key = $3",
-                self._consumer,
-                self._topic.name,
-                key,
-            )
-        return [row["partition"] for row in rows]
+        Raises NotThere, NotDiscardable.
+        """
+        key = await self.key_at(connection, partition, offset)
+        stream = await self._locked_stream(connection, partition, key)
+        found = [record for record in stream.records if record.raw.offset == offset]
+        if not found:
+            raise NotThere("it has been applied meanwhile")
+        sequence = found[0].raw.sequence if self._topic.sequenced else None
+        if sequence is not None and sequence > stream.last + 1:
+            raise NotDiscardable("a record before it in its stream is missing or waits too")
+        if sequence == stream.last + 1:
+            sequences = {key: sequence}
+            await parking.keep_sequences(connection, self.consumer, self.topic, sequences)
+        await parking.discard(connection, self.consumer, found[0].raw, actor, reason)
+        return found[0]
+
+    async def key_at(self, connection: Connection, partition: int, offset: int) -> str:
+        """Under which key the record of this offset is parked. Raises NotThere."""
+        key: str | None = await connection.fetchval(
+            "SELECT key FROM parked WHERE consumer = $1 AND topic = $2 AND partition = $3"
+            " AND record_offset = $4",
+            self.consumer,
+            self.topic,
+            partition,
+            offset,
+        )
+        if key is None:
+            raise NotThere("nothing is parked there")
+        return key
+
+    async def count(self, connection: Connection, key: str) -> int:
+        """Records parked of a stream."""
+        n: int = await connection.fetchval(
+            "SELECT count(*) FROM parked WHERE consumer = $1 AND topic = $2 AND key = $3",
+            self.consumer,
+            self.topic,
+            key,
+        )
+        return n
 
     async def _locked_stream(
         self, connection: Connection, partition: int, key: str
@@ -139,16 +144,16 @@ class ParkedStreams:
         await connection.execute(
             "SELECT 1 FROM consumer_offsets"
             " WHERE consumer = $1 AND topic = $2 AND partition = $3 FOR UPDATE",
-            self._consumer,
-            self._topic.name,
+            self.consumer,
+            self.topic,
             partition,
         )
         return await parking.parked_stream(
-            connection, self._consumer, self._topic.name, key, sequenced=self._topic.sequenced
+            connection, self.consumer, self.topic, key, sequenced=self._topic.sequenced
         )
 
     async def _unpark(self, connection: Connection, partition: int, offsets: Sequence[int]) -> None:
-        await parking.unpark(connection, self._consumer, self._topic.name, partition, offsets)
+        await parking.unpark(connection, self.consumer, self.topic, partition, offsets)
 
 
 def log_fault(consumer: str, raw: RawRecord, cause: str, detail: str) -> None:

@@ -1,6 +1,7 @@
 """`python -m <package> <command>`: arguments, signals, and how a process ends.
 
-Exit codes: 0 stopped as asked, 1 a part died or did not stop in time, 2 unsafe settings or
+Exit codes: 0 stopped as asked, 1 a part died, ended by its own judgement or did not stop in
+time, 2 unsafe settings or
 a schema that does not fit. A second signal ends the process at once.
 """
 
@@ -18,7 +19,8 @@ import structlog
 import uvloop
 
 from epassport.database import SchemaMismatch
-from epassport.errors import Unsafe
+from epassport.errors import EndsProcess, Unsafe
+from epassport.operate import parse_operation
 from epassport.telemetry import describe
 
 log = structlog.get_logger(__name__)
@@ -41,6 +43,7 @@ class Command(StrEnum):
     MIGRATE = "migrate"
     REBUILD = "rebuild"
     CHECK = "check"
+    OPERATE = "operate"
     CEREMONY = "ceremony"
 
 
@@ -55,16 +58,18 @@ _HELP = {
     Command.MIGRATE: "bring the database's schema to this build's",
     Command.REBUILD: "fill a read model anew from the events",
     Command.CHECK: "check settings, keys, database and Kafka, then exit",
+    Command.OPERATE: "what operators see and do: parked streams, stuck tasks, overdue deadlines",
     Command.CEREMONY: "make the service's keys and the signed trust file",
 }
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """model: the read model that `rebuild` names."""
+    """model: the read model that `rebuild` names. operation: what `operate` is asked for."""
 
     command: Command
     model: str | None = None
+    operation: argparse.Namespace | None = None
 
 
 def parse_arguments(program: str, arguments: Sequence[str]) -> Arguments:
@@ -75,6 +80,8 @@ def parse_arguments(program: str, arguments: Sequence[str]) -> Arguments:
         one = commands.add_parser(command.value, help=_HELP[command])
         if command is Command.REBUILD:
             one.add_argument("model", metavar="NAME")
+    if arguments[:1] == [Command.OPERATE.value]:
+        return Arguments(Command.OPERATE, operation=parse_operation(program, arguments[1:]))
     read = parser.parse_args(arguments)
     return Arguments(Command(read.command), getattr(read, "model", None))
 
@@ -158,11 +165,23 @@ def _exit_code(task: "asyncio.Task[None]", *, may_end: bool) -> int:
             return STOPPED
         log.error("process-ended", name=task.get_name())
         return DIED
+    judged = _in_group(error, EndsProcess)
+    if judged is not None:
+        log.error("process-ends", name=task.get_name(), refusal=str(judged))
+        return DIED
     refused = isinstance(error, Unsafe | SchemaMismatch)
     # Only our own refusals have texts that are known to hold nothing personal.
     refusal = {"refusal": str(error)} if refused else {}
     log.error("process-died", name=task.get_name(), **refusal, **describe(error))
     return REFUSED if refused else DIED
+
+
+def _in_group(error: BaseException, wanted: type[EndsProcess]) -> EndsProcess | None:
+    """The first of its kind: the parts of one loop end in a group of errors."""
+    if isinstance(error, wanted):
+        return error
+    members = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return next((found for one in members if (found := _in_group(one, wanted))), None)
 
 
 def _log_lost_exception(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

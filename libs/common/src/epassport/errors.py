@@ -7,6 +7,8 @@ RuntimeFault
 ├── Erased               the person's keys are destroyed; final
 ├── RecordTooLarge       a contract event over 900 kB; refused at append
 ├── Poison               a record that cannot be read or applied, with its cause
+├── NotThere             what an operator named is not there, or not in that state
+├── EndsProcess          the process ends by its own judgement: exit code 1 and this one line
 ├── Unsafe               settings or keys that must not be used together; refuses start-up
 └── NotVisibleYet        `?after=` was not reached within its bound
 """
@@ -49,6 +51,14 @@ class Poison(RuntimeFault):
         super().__init__(cause, detail)
         self.cause = cause
         self.detail = detail
+
+
+class NotThere(RuntimeFault):
+    pass
+
+
+class EndsProcess(RuntimeFault):
+    """Its message is shown as it is."""
 
 
 class Unsafe(RuntimeFault):

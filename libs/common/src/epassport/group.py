@@ -58,6 +58,8 @@ class SealingKeys(Protocol):
     @property
     def messages(self) -> Sequence[SubjectKey]: ...
 
+    def can_seal(self, subject: UUID, field: str) -> bool: ...
+
     def seal(self, subject: UUID, field: str, value: Any) -> Sealed[Any]: ...
 
 
@@ -65,7 +67,10 @@ class Sealer(Protocol):
     """Where data keys come from: `epassport.keyring`."""
 
     async def sealing_keys(
-        self, connection: Connection, wanted: Collection[tuple[UUID, DataPurpose]]
+        self,
+        connection: Connection,
+        wanted: Collection[tuple[UUID, DataPurpose]],
+        optional: Collection[tuple[UUID, DataPurpose]] = (),
     ) -> SealingKeys: ...
 
 
@@ -235,13 +240,12 @@ class Group:
         await self._run_effects(connection, cases, now)
 
     async def _keys_for(self, connection: Connection, cases: Sequence[_Case]) -> SealingKeys | None:
-        wanted = {
-            (secret.subject, secret.purpose)
-            for case in cases
-            for fact in case.facts
-            for secret in _secrets_of(fact)
-        }
-        return await self._sealer.sealing_keys(connection, wanted) if wanted else None
+        secrets = [secret for case in cases for fact in case.facts for secret in _secrets_of(fact)]
+        if not secrets:
+            return None
+        wanted = {(secret.subject, secret.purpose) for secret in secrets if secret.required}
+        optional = {(secret.subject, secret.purpose) for secret in secrets} - wanted
+        return await self._sealer.sealing_keys(connection, wanted, optional)
 
     def _add_rows(
         self, rows: store.Write, case: _Case, keys: SealingKeys | None, now: datetime
@@ -457,6 +461,8 @@ def _seal(fact: Any, keys: SealingKeys | None) -> Any:
         return fact
     changes = {
         item.name: keys.seal(value.subject, value.field, value.value)
+        if value.required or keys.can_seal(value.subject, value.field)
+        else None
         for item in fields(fact)
         if isinstance(value := getattr(fact, item.name), Personal)
     }

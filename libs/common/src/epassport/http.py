@@ -111,8 +111,12 @@ class Call(Generic[A]):
         *,
         reads: Sequence[StreamId] = (),
         answer: Mapping[str, str] | None = None,
+        actor: Actor | None = None,
     ) -> Outcome:
-        """Once per request: a second command would get the first one's kept answer."""
+        """Once per request: a second command would get the first one's kept answer.
+
+        actor: named on the event in the caller's place, where the event itself seals who called
+        """
         if self._sent:
             raise RuntimeError("a request sends one command")
         self._sent = True
@@ -120,7 +124,7 @@ class Call(Generic[A]):
             Envelope(
                 stream,
                 command,
-                Origin(self.actor, self.correlation_id),
+                Origin(actor or self.actor, self.correlation_id),
                 reads=tuple(reads),
                 idempotency=self.idempotency,
                 expected_version=self.expected_version,
@@ -167,7 +171,10 @@ class Routes:
         self.declared: list[Declared] = []
 
     def command(self, operation: str, path: str) -> Callable[[F], F]:
-        """POST; the function takes path parameters, `body: Model` and a `Call`."""
+        """POST; the function takes path parameters, `body: Model` and a `Call`.
+
+        It returns the outcome of the command it sends, or a model of its own.
+        """
         return self._declare(operation, "POST", path, Call, ())
 
     def query(self, operation: str, path: str, *, reads: tuple[str, ...] = ()) -> Callable[[F], F]:
@@ -252,7 +259,9 @@ def _command(
             backing.answers_key,
         )
         result = await route.endpoint(**arguments)
-        return result if isinstance(result, Response) else _outcome_response(result)
+        if isinstance(result, Response):
+            return result
+        return json_response(result) if isinstance(result, BaseModel) else _outcome_response(result)
 
     return handle
 

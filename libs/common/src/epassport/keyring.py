@@ -49,6 +49,9 @@ class SealingKeys:
     keys: dict[tuple[UUID, DataPurpose], bytes]
     messages: list[SubjectKey] = field(default_factory=list)
 
+    def can_seal(self, subject: UUID, field: str) -> bool:
+        return (subject, FIELDS[field].purpose) in self.keys
+
     def seal(self, subject: UUID, field: str, value: Any) -> Sealed[Any]:
         key = self.keys[subject, FIELDS[field].purpose]
         return seal(key, GENERATION, subject, field, value)
@@ -98,18 +101,23 @@ class SubjectKeyring:
         self._wrapping = KeyWrapping(keystore)
 
     async def sealing_keys(
-        self, connection: Connection, wanted: Collection[tuple[UUID, DataPurpose]]
+        self,
+        connection: Connection,
+        wanted: Collection[tuple[UUID, DataPurpose]],
+        optional: Collection[tuple[UUID, DataPurpose]] = (),
     ) -> SealingKeys:
         """Keys for every (person, purpose), made where this service owns the purpose.
 
+        optional: taken where they are there; neither made nor waited for.
         Runs in the transaction that appends what is sealed; where it raises, nothing was made.
         Raises Erased, KeyPending, and GroupConflict where another group makes or destroys
         keys of the same person: roll back and run again.
         """
-        self._check_allowed(purpose for _, purpose in wanted)
-        loaded = await self._load(connection, wanted)
-        if loaded.erased:
-            raise Erased(min(loaded.erased))
+        asked = {*wanted, *optional}
+        self._check_allowed(purpose for _, purpose in asked)
+        loaded = await self._load(connection, asked)
+        if erased := loaded.erased & {subject for subject, _ in wanted}:
+            raise Erased(min(erased))
         missing = [
             (subject, purpose)
             for subject, purpose in sorted(wanted)

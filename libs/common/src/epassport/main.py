@@ -1,5 +1,6 @@
 """Entrypoints of every service: `python -m <package> <command>`."""
 
+import argparse
 import asyncio
 import ctypes
 import os
@@ -11,6 +12,7 @@ import structlog
 
 from epassport.database import migrate
 from epassport.entrypoints import (
+    Arguments,
     Command,
     Factory,
     parse_arguments,
@@ -19,6 +21,7 @@ from epassport.entrypoints import (
     run_processes,
 )
 from epassport.errors import Unsafe
+from epassport.operate import operate
 from epassport.rebuild import rebuild
 from epassport.service import Running, Service, running
 from epassport.telemetry import configure
@@ -37,26 +40,29 @@ def main(package: str, build: Callable[[], Service], arguments: Sequence[str] | 
         _end_with_parent()
         service = build()
         configure(service.name, read.command, level=service.settings.log_level)
-        return _run(service, read.command, read.model)
+        return _run(service, read)
 
     return refusing_unsafe(start)
 
 
-def _run(service: Service, command: Command, model: str | None) -> int:
-    match command:
+def _run(service: Service, read: Arguments) -> int:
+    match read.command:
         case Command.MIGRATE:
             return run_once("migrate", lambda: _migrate(service))
         case Command.REBUILD:
-            return run_once("rebuild", lambda: _rebuild(service, model or ""))
+            return run_once("rebuild", lambda: _rebuild(service, read.model or ""))
         case Command.CHECK:
             return run_once("check", lambda: _check(service))
+        case Command.OPERATE if read.operation is not None:
+            asked = read.operation
+            return run_once("operate", lambda: _operate(service, asked))
         case Command.ALL:
             return run_processes(_all(service))
         case Command.CEREMONY:
             raise Unsafe("the ceremony is held for all services: python -m epassport.ceremony")
         case Command.WORK if not service.works:
             raise Unsafe(f"{service.name} has no tasks, so nothing to work on")
-        case _:
+        case command:
             return run_processes({command.value: lambda: _one(service, command)})
 
 
@@ -73,6 +79,11 @@ async def _rebuild(service: Service, name: str) -> None:
     async with running(service) as opened:
         read = await rebuild(model, opened.essentials.database, opened.catalog.codec)
     log.info("rebuilt", model=model.reader, events=read)
+
+
+async def _operate(service: Service, asked: argparse.Namespace) -> None:
+    async with running(service) as opened:
+        await operate(opened.operations(), opened.essentials.database, asked)
 
 
 async def _check(service: Service) -> None:

@@ -24,7 +24,7 @@ _RAW_KEY = ":key"
 
 
 class NotDiscardable(RuntimeFault):
-    """Nothing is parked there, or a record before it in its stream waits too."""
+    """A record before it in its stream is missing or waits too."""
 
 
 @dataclass(frozen=True)

@@ -19,17 +19,21 @@ T = TypeVar("T")
 class Personal(Generic[T]):
     """`value` of `subject`, to be sealed under the purpose of `field` (contract dictionary).
 
+    required: without the person's key the append waits (KeyPending) or is refused (Erased).
+    Where it is not, the event is appended all the same, with None in place of the value.
+
     Not a dataclass on purpose: serializers guess their way into dataclasses.
     """
 
-    __slots__ = ("field", "subject", "value")
+    __slots__ = ("field", "required", "subject", "value")
 
-    def __init__(self, subject: UUID, field: str, value: T) -> None:
+    def __init__(self, subject: UUID, field: str, value: T, *, required: bool = True) -> None:
         if field not in FIELDS:
             raise LookupError(f"{field} is not in the contract dictionary")
         self.subject = subject
         self.field = field
         self.value = value
+        self.required = required
 
     @property
     def purpose(self) -> DataPurpose:
@@ -44,8 +48,8 @@ class Personal(Generic[T]):
     def __repr__(self) -> str:
         return f"Personal({self.field})"
 
-    def _parts(self) -> tuple[UUID, str, T]:
-        return self.subject, self.field, self.value
+    def _parts(self) -> tuple[UUID, str, T, bool]:
+        return self.subject, self.field, self.value, self.required
 
     @classmethod
     def __get_pydantic_core_schema__(

@@ -22,6 +22,7 @@ from epassport.consumer import ConsumerRunner
 from epassport.database import Connection, Database, check_schema
 from epassport.decider import Aggregate
 from epassport.digests import SearchKey
+from epassport.draining import ParkedStreams
 from epassport.errors import Unsafe
 from epassport.group import Group
 from epassport.http import Backing, Routes
@@ -30,6 +31,7 @@ from epassport.kafka import KafkaClients
 from epassport.keyring import SubjectKeyring
 from epassport.keystore import KeyStore
 from epassport.oidc import PublicKeys, TokenVerifier
+from epassport.operations import Operations
 from epassport.outbox import write_tombstones
 from epassport.pauses import PausesHandler
 from epassport.projector import ForeignProjection, OwnReactions, projector, wait_for
@@ -41,12 +43,13 @@ from epassport.settings import Settings
 from epassport.shell import build_app, serve
 from epassport.signals import Signals
 from epassport.signing import SigningPurpose
+from epassport.slices import SliceHandler
 from epassport.tasks import Task, Work, Workers, starters_of
 from epassport.timers import Timer
 from epassport.trustfile import TrustFile, read_public_key
 from epassport_contracts import ServiceName
 from epassport_contracts.events.enrollment import ErasureOrdered
-from epassport_contracts.registry import SUBJECT_KEYS
+from epassport_contracts.registry import BY_NAME, SUBJECT_KEYS
 
 POLLED_WITHIN = timedelta(seconds=30)
 
@@ -132,6 +135,7 @@ class Running:
             self.service.routes,
             self._backing(),
             checks={"database": self._database_answers, "consumer": self._consumer_polls},
+            operations=self.operations(),
         )
         async with asyncio.TaskGroup() as parent:
             forming_groups = parent.create_task(self.bus.run())
@@ -142,15 +146,28 @@ class Running:
 
     async def consume(self) -> None:
         """Everything this service hears on Kafka."""
-        handlers: list[Any] = [KeysHandler(self.essentials.keyring), PausesHandler()]
+        self.consumer = ConsumerRunner(
+            self.essentials.database, self.service.name, self._handlers(), self.kafka, self.signals
+        )
+        await self.consumer.run()
+
+    def operations(self) -> Operations:
+        """What operators do; needs no Kafka."""
+        database = self.essentials.database
+        parked = [
+            ParkedStreams(database, handler, BY_NAME[topic], self.signals)
+            for handler in self._handlers()
+            for topic in handler.topics
+        ]
+        return Operations(database, self.essentials.clock, parked)
+
+    def _handlers(self) -> list[SliceHandler]:
+        handlers: list[SliceHandler] = [KeysHandler(self.essentials.keyring), PausesHandler()]
         reactions = ReactionHandler(self.service.name, self._reactions, self.group)
         handlers += [reactions] if reactions.topics else []
         foreign = (ForeignProjection(model) for model in self.service.read_models)
         handlers += [projection for projection in foreign if projection.topics]
-        self.consumer = ConsumerRunner(
-            self.essentials.database, self.service.name, handlers, self.kafka, self.signals
-        )
-        await self.consumer.run()
+        return handlers
 
     async def project(self) -> None:
         """Read models from the own store, and reactions to own events."""

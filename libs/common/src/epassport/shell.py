@@ -6,6 +6,7 @@ import inspect
 import socket
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -21,12 +22,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from epassport import operations_http
 from epassport.access import ANYONE, check_complete
 from epassport.database import Database
 from epassport.errors import Unsafe
 from epassport.health import Check, health_routes
 from epassport.http import Backing, Declared, Handler, Routes, bind
 from epassport.metrics import sample
+from epassport.operations import Operations
 from epassport.problems import (
     MEDIA_TYPE,
     PROBLEM_SCHEMA,
@@ -78,13 +81,20 @@ def build_app(
     backing: Backing[Any],
     *,
     checks: Mapping[str, Check],
+    operations: Operations | None = None,
 ) -> FastAPI:
-    """Bind every route. Raises Unsafe where routes and access table do not match."""
-    declared = [(route, module) for module in routes for route in module.declared]
-    operations = [route.operation for route, _ in declared]
-    if len(set(operations)) != len(operations):
+    """Bind every route. Raises Unsafe where routes and access table do not match.
+
+    operations: where given, the operators' routes are bound to it
+    """
+    parts = [(module, backing) for module in routes]
+    if operations is not None:
+        parts.append((operations_http.routes, replace(backing, app=operations)))
+    declared = [(route, module, back) for module, back in parts for route in module.declared]
+    names = [route.operation for route, _, _ in declared]
+    if len(set(names)) != len(names):
         raise Unsafe("two routes share an operation")
-    check_complete([module.access for module in routes], operations)
+    check_complete([module.access for module, _ in parts], names)
     app = _Application(
         title=title,
         docs_url=None,  # its page loads scripts from a third party
@@ -93,10 +103,10 @@ def build_app(
         exception_handlers={HTTPException: _answer_http_exception},
     )
     app.add_middleware(_Edge)
-    for route, module in declared:
+    for route, module, back in declared:
         allowed = module.access.allowed(route.operation)
         roles = ["anyone"] if allowed is ANYONE else sorted(str(role) for role in allowed)
-        app.router.routes.append(_Route(route, bind(route, module.access, backing), roles))
+        app.router.routes.append(_Route(route, bind(route, module.access, back), roles))
     app.router.routes += health_routes(checks, lambda: sample(backing.database))
     return app
 
@@ -220,7 +230,8 @@ def _documented(route: Declared) -> Callable[..., None]:
 
 def _response_model(route: Declared) -> Any:
     if route.method == "POST":
-        return AcceptedAnswer
+        own = isinstance(route.result, type) and issubclass(route.result, BaseModel)
+        return route.result if own else AcceptedAnswer
     is_response = isinstance(route.result, type) and issubclass(route.result, Response)
     return None if is_response else route.result
 

@@ -20,6 +20,7 @@ OWNER: Mapping[DataPurpose, ServiceName] = {
     DataPurpose.BIOMETRICS: ServiceName.BIOMETRICS,
     DataPurpose.CHIP: ServiceName.BIOMETRICS,
     DataPurpose.DOCUMENTS: ServiceName.CLOUD_PROFILE,
+    DataPurpose.ACCESS: ServiceName.ENROLLMENT,
 }
 
 RECIPIENTS: Mapping[DataPurpose, frozenset[ServiceName]] = {
@@ -28,4 +29,5 @@ RECIPIENTS: Mapping[DataPurpose, frozenset[ServiceName]] = {
     DataPurpose.BIOMETRICS: frozenset(),
     DataPurpose.CHIP: frozenset({ServiceName.CARD_PERSONALIZATION}),
     DataPurpose.DOCUMENTS: frozenset(),
+    DataPurpose.ACCESS: frozenset({ServiceName.VERIFICATION, ServiceName.CLOUD_PROFILE}),
 }

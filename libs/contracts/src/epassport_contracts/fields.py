@@ -74,6 +74,18 @@ class Representative(_Plain):
     paper_passport: PaperPassport
 
 
+class Asked(_Plain):
+    """Who asked about a holder, and what for: for nobody but the holder.
+
+    relying_party: its registered id; name: None where it is not registered
+    """
+
+    relying_party: str
+    name: str | None
+    purpose: str
+    claims: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class FieldSpec:
     """purpose: the data key; model: what the opened JSON is; image fields are raw bytes."""
@@ -93,6 +105,7 @@ FIELDS: Mapping[str, FieldSpec] = {
     "chip-image": FieldSpec(DataPurpose.CHIP, bytes),
     "chip-file": FieldSpec(DataPurpose.CHIP, bytes),
     "print": FieldSpec(DataPurpose.CHIP, bytes),
+    "asked": FieldSpec(DataPurpose.ACCESS, Asked),
 }
 
 

@@ -14,6 +14,7 @@ from epassport_contracts.events import (
     card_personalization,
     cloud_profile,
     enrollment,
+    history,
     keys,
     public,
     verification,
@@ -28,6 +29,7 @@ _CARDS = ServiceName.CARD_PERSONALIZATION
 _PROFILE = ServiceName.CLOUD_PROFILE
 _VERIFICATION = ServiceName.VERIFICATION
 ALL = frozenset(ServiceName)
+_HISTORY = "history"
 
 
 class Classification(StrEnum):
@@ -53,6 +55,7 @@ class EventSpec:
 class Topic:
     """owner: the only producer (SubjectKey: each owner of a data purpose).
 
+    key: how record keys look
     sequenced: records of one key carry a contiguous `sequence` from 1, which consumers check.
     """
 
@@ -63,6 +66,7 @@ class Topic:
     classification: Classification = Classification.INTERNAL
     sequenced: bool = True
     partitions: int = PARTITIONS
+    key: str = "<kind>/<id>"
 
     @property
     def config(self) -> Mapping[str, str]:
@@ -97,16 +101,27 @@ def _internal(
     service: ServiceName,
     kind: str,
     *events: EventSpec,
+    key: str | None = None,
     cleanup: Cleanup = Cleanup.KEPT,
     sequenced: bool = True,
 ) -> Topic:
     return Topic(
-        f"internal.{service}.{kind}.v1", frozenset({service}), events, cleanup, sequenced=sequenced
+        f"internal.{service}.{kind}.v1",
+        frozenset({service}),
+        events,
+        cleanup,
+        sequenced=sequenced,
+        key=key or f"{kind}/<id>",
     )
 
 
 def keyring_topic(service: ServiceName) -> str:
     return f"internal.{service}.keyring.v1"
+
+
+def history_topic(service: ServiceName) -> str:
+    """Heads of the service's hash chain; only auditors read it."""
+    return f"internal.{service}.{_HISTORY}.v1"
 
 
 SUBJECT_KEYS = "internal.subject-keys.v1"
@@ -188,12 +203,19 @@ TOPICS: tuple[Topic, ...] = (
         _internal(service, "keyring", _spec(keys.KeysDestroyed, _ENROLLMENT))
         for service in ServiceName
     ),
+    *(
+        _internal(
+            service, _HISTORY, _spec(history.HistoryLinked), key=str(service), sequenced=False
+        )
+        for service in ServiceName
+    ),
     Topic(
         SUBJECT_KEYS,
         frozenset({_ENROLLMENT, _BIOMETRICS, _PROFILE}),
         (EventSpec(keys.SubjectKey, ALL),),
         Cleanup.COMPACTED,
         sequenced=False,
+        key="<holder_id>/<recipient>/<owner>/<generation>",
     ),
     Topic(
         PUBLIC_STATUS,
@@ -201,6 +223,7 @@ TOPICS: tuple[Topic, ...] = (
         (_spec(public.PassportStatusChanged),),
         classification=Classification.PUBLIC,
         sequenced=False,
+        key="<document_ref>",
     ),
     Topic(
         PUBLIC_STATUS_CURRENT,
@@ -209,6 +232,7 @@ TOPICS: tuple[Topic, ...] = (
         Cleanup.COMPACTED,
         Classification.PUBLIC,
         sequenced=False,
+        key="<document_ref>",
     ),
 )
 

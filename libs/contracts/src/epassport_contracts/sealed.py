@@ -24,6 +24,7 @@ class DataPurpose(StrEnum):
     BIOMETRICS = "biometrics"
     CHIP = "chip"
     DOCUMENTS = "documents"
+    ACCESS = "access"
 
 
 def _decode(value: object) -> object:

@@ -42,11 +42,28 @@ class Reason(StrEnum):
     REVOKED = "revoked"
     SUSPENDED = "suspended"
     NOT_IN_FORCE = "not-in-force"
+    NO_STATUS_THEN = "no-status-then"
 
     # what an offline verifier lacks
     PACK_TOO_OLD = "pack-too-old"
     PACK_EXPIRED = "pack-expired"
     STATUS_NOT_IN_PACK = "status-not-in-pack"
+
+    # selective disclosure and key binding
+    DISCLOSURE_NOT_SIGNED = "disclosure-not-signed"
+    DUPLICATE_DIGEST = "duplicate-digest"
+    DUPLICATE_CLAIM = "duplicate-claim"
+    FORBIDDEN_CLAIM = "forbidden-claim"
+    WRONG_CREDENTIAL_TYPE = "wrong-credential-type"
+    NOT_KEY_BOUND = "not-key-bound"
+    WRONG_KEY_BINDING = "wrong-key-binding"
+
+    # a request to a wallet and its answer
+    WRONG_CLIENT_ID = "wrong-client-id"
+    UNSUPPORTED_RESPONSE_MODE = "unsupported-response-mode"
+    WRONG_STATE = "wrong-state"
+    QUERY_NOT_MET = "query-not-met"
+    WALLET_DECLINED = "wallet-declined"
 
     # the chip
     MISSING_FILE = "missing-file"

@@ -1,6 +1,6 @@
 """DG2: the face as an ISO/IEC 19794-5:2005 record in its biometric template (Doc 9303-10 §4.7.2).
 
-One frontal image, JPEG emitted, JPEG and JPEG 2000 accepted; no feature points.
+One frontal image, JPEG emitted, JPEG and JPEG 2000 accepted; feature points are passed over.
 """
 
 import io
@@ -9,25 +9,15 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
+from epassport_credentials.biometric_template import BiometricFormat, build_group, parse_group
 from epassport_credentials.errors import InvalidCredential, Reason
-from epassport_credentials.lds import DATA_GROUP_TAGS
-from epassport_credentials.tlv import encode_tlv, read_all, read_tlv
+from epassport_credentials.lds import DATA_GROUP_TAGS, file_content
+from epassport_credentials.leniency import Lapse, Lenient, forgive
+from epassport_credentials.tlv import encode_tlv
 
 MAX_IMAGE_BYTES = 32_000  # the file stays within the reach of READ BINARY
 
-_GROUP, _COUNT, _TEMPLATE, _HEADER, _DATA = 0x7F61, 0x02, 0x7F60, 0xA1, 0x5F2E
-_FORMAT_OWNER, _FORMAT_TYPE = 0x87, 0x88
-_OWNER_JTC1_SC37 = b"\x01\x01"
-_FACE_19794_5 = b"\x00\x08"
-
-# Header version, type "facial features", subtype none, format owner and type.
-_BIOMETRIC_HEADER = (
-    encode_tlv(0x80, b"\x01\x01")
-    + encode_tlv(0x81, b"\x02")
-    + encode_tlv(0x82, b"\x00")
-    + encode_tlv(_FORMAT_OWNER, _OWNER_JTC1_SC37)
-    + encode_tlv(_FORMAT_TYPE, _FACE_19794_5)
-)
+_FORMAT = BiometricFormat(type=0x02, format_type=b"\x00\x08")
 
 _RECORD_HEADER = struct.Struct(">4s4sIH")  # "FAC", version, whole length, number of faces
 _FACE_HEADER = struct.Struct(">IHBBB3s2s3s3s")  # block length, feature points, unspecified rest
@@ -57,29 +47,18 @@ def build_dg2(image: bytes) -> bytes:
         + _IMAGE_HEADER.pack(_FULL_FRONTAL, _JPEG, width, height, _RGB24, _STATIC_CAMERA, 0, 0)
         + image
     )
-    template = encode_tlv(_HEADER, _BIOMETRIC_HEADER) + encode_tlv(_DATA, record)
-    group = encode_tlv(_COUNT, b"\x01") + encode_tlv(_TEMPLATE, template)
-    return encode_tlv(DATA_GROUP_TAGS[2], encode_tlv(_GROUP, group))
+    return encode_tlv(DATA_GROUP_TAGS[2], build_group([(0, record)], _FORMAT))
 
 
-def parse_dg2(data: bytes) -> FaceImage:
-    """The first face. Raises InvalidCredential: MALFORMED, UNKNOWN_FORMAT."""
-    group = read_all(read_tlv(read_tlv(data, DATA_GROUP_TAGS[2]), _GROUP))
-    match group:
-        case [(0x02, count), (0x7F60, first), *others] if count == bytes((len(others) + 1,)):
-            template = dict(read_all(first))
-        case _:
-            raise InvalidCredential(Reason.MALFORMED, "DG2 is no group of biometric templates")
-    if _HEADER not in template or _DATA not in template:
-        raise InvalidCredential(Reason.MALFORMED, "a template without header or data")
-    header = dict(read_all(template[_HEADER]))
-    owner_and_type = (header.get(_FORMAT_OWNER), header.get(_FORMAT_TYPE))
-    if owner_and_type != (_OWNER_JTC1_SC37, _FACE_19794_5):
-        raise InvalidCredential(Reason.UNKNOWN_FORMAT, "a face of another format than 19794-5")
-    return _read_record(template[_DATA])
+def parse_dg2(data: bytes, lenient: Lenient | None = None) -> FaceImage:
+    """The first face. Raises InvalidCredential: TOO_LONG, MALFORMED, UNKNOWN_FORMAT."""
+    records = parse_group(file_content(data, DATA_GROUP_TAGS[2], lenient), _FORMAT, lenient)
+    if not records:
+        raise InvalidCredential(Reason.MALFORMED, "DG2 without a face")
+    return _read_record(records[0], lenient)
 
 
-def _read_record(record: bytes) -> FaceImage:
+def _read_record(record: bytes, lenient: Lenient | None) -> FaceImage:
     try:
         identifier, version, length, faces = _RECORD_HEADER.unpack_from(record)
         block, points, *_ = _FACE_HEADER.unpack_from(record, _RECORD_HEADER.size)
@@ -91,10 +70,12 @@ def _read_record(record: bytes) -> FaceImage:
     if (identifier, version) != (_IDENTIFIER, _VERSION) or faces < 1:
         raise InvalidCredential(Reason.UNKNOWN_FORMAT, "not a face record of version 010")
     if length != len(record) or end > length or (faces == 1 and end != length):
-        raise InvalidCredential(Reason.MALFORMED, "a face record of another length")
+        forgive(lenient, Lapse.RECORD_LENGTH_DIFFERS, "19794-5")
     image = record[start + _IMAGE_HEADER.size : end]
+    if not image:
+        raise InvalidCredential(Reason.MALFORMED, "a face without image")
     if not image.startswith(_IMAGE_STARTS.get(data_type, ())):
-        raise InvalidCredential(Reason.MALFORMED, "neither JPEG nor JPEG 2000")
+        forgive(lenient, Lapse.UNKNOWN_IMAGE_TYPE, "19794-5")
     return FaceImage(width, height, image)
 
 

@@ -82,15 +82,24 @@ def matching_keys(
 
     Raises InvalidCredential: UNKNOWN_SIGNER, WRONG_PURPOSE, SIGNER_NOT_IN_FORCE.
     """
-    same_id = [key for key in keys if key.key_id == key_id]
-    if not same_id:
-        raise InvalidCredential(Reason.UNKNOWN_SIGNER, key_id.hex()[:64])
-    of_purpose = [key for key in same_id if key.purpose is purpose]
+    return keys_in_force([key for key in keys if key.key_id == key_id], purpose, at=at)
+
+
+def keys_in_force(
+    keys: Sequence[TrustedKey], purpose: Purpose, *, at: datetime
+) -> Sequence[TrustedKey]:
+    """Of the keys that a token may mean, those of this purpose in force, at least one.
+
+    Raises InvalidCredential: UNKNOWN_SIGNER, WRONG_PURPOSE, SIGNER_NOT_IN_FORCE.
+    """
+    if not keys:
+        raise InvalidCredential(Reason.UNKNOWN_SIGNER, "no trusted key is meant")
+    of_purpose = [key for key in keys if key.purpose is purpose]
     if not of_purpose:
         raise InvalidCredential(Reason.WRONG_PURPOSE, f"the key is not for {purpose}")
     in_force = [key for key in of_purpose if key.not_before <= at < key.not_after]
     if not in_force:
-        raise InvalidCredential(Reason.SIGNER_NOT_IN_FORCE, key_id.hex())
+        raise InvalidCredential(Reason.SIGNER_NOT_IN_FORCE, of_purpose[0].key_id.hex())
     return in_force
 
 

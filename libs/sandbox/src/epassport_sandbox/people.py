@@ -44,4 +44,5 @@ DEMO_PEOPLE: tuple[DemoPerson, ...] = (
     DemoPerson("verifier-1", "Кирилл Журавлёв", (Role.VERIFIER,)),
     DemoPerson("agency-1", "Служба учёта", (Role.AGENCY,)),
     DemoPerson("administrator-1", "Виктор Руднев", (Role.ADMINISTRATOR,)),
+    DemoPerson("platform-operator-1", "Лев Данилов", (Role.PLATFORM_OPERATOR,)),
 )

@@ -31,10 +31,10 @@ from epassport.http import Call, Routes, View, json_response
 from epassport.opening import InRecord, open_for, who_looked
 from epassport.problems import NotFound, Problem
 from epassport.problems import Reason as ProblemReason
-from epassport.sealing import ERASED
+from epassport.sealing import ERASED, Opened
 from epassport_contracts import Sealed
 from epassport_contracts.events.cloud_profile import LossChannel
-from epassport_contracts.fields import Identity
+from epassport_contracts.fields import Asked, Identity
 from epassport_credentials import identity as stated
 from epassport_credentials.cose_key import key_thumbprint
 from epassport_credentials.mobile_qr import ATTESTATION_LIFE, MobilePurpose, issue_attestation
@@ -216,14 +216,18 @@ async def read_portrait(holder_id: UUID, view: View[App]) -> Response:
 
 @routes.query("read-access-log", "/v1/profiles/{holder_id}/access-log", reads=("access_log",))
 async def read_access_log(holder_id: UUID, view: View[App]) -> Response:
-    """Who asked for this holder's documents, and who looked into the profile."""
+    """Who asked for this holder's documents, and who looked into the profile.
+
+    relying_party, purpose, claims: null where the key had not come when it was asked, or is
+    destroyed.
+    """
     _own(view.actor, holder_id)
     async with view.database.connection() as connection:
         asked = await readmodel.asked_about(readmodel.access_log.on(connection), holder_id)
         looks = await who_looked(connection, holder_id)
     return json_response(
         {
-            "asked": [dict(row) for row in asked],
+            "asked": await _opened_questions(view, holder_id, asked),
             "looked": [
                 {
                     "who": look.actor.name,
@@ -287,6 +291,44 @@ def _first_spread(holder_id: UUID, document: Record) -> list[InRecord]:
             holder_id, "document-number", Sealed.model_validate_json(document["document_number"])
         ),
     ]
+
+
+async def _opened_questions(
+    view: View[App], holder_id: UUID, rows: list[Record]
+) -> list[dict[str, object]]:
+    envelopes = {
+        row["presentation_id"]: InRecord(
+            holder_id, "asked", Sealed.model_validate_json(row["asked"])
+        )
+        for row in rows
+        if row["asked"] is not None
+    }
+    values = await open_for(
+        view.database,
+        view.keyring,
+        list(envelopes.values()),
+        actor=view.actor,
+        reason="own-access-log",
+        correlation_id=view.correlation_id,
+    )
+    opened = dict(zip(envelopes, values, strict=True))
+    return [
+        {
+            "presentation_id": row["presentation_id"],
+            "document_ref": row["document_ref"],
+            "form": row["form"],
+            "refused_because": row["refused_because"],
+            "at": row["at"],
+            **_question(opened.get(row["presentation_id"], ERASED)),
+        }
+        for row in rows
+    ]
+
+
+def _question(asked: Opened[Asked]) -> dict[str, object]:
+    if asked is ERASED:
+        return dict.fromkeys(("relying_party", "name", "purpose", "claims"))
+    return asked.model_dump()
 
 
 async def _open_documents(

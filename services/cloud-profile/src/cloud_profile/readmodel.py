@@ -149,27 +149,24 @@ async def device_unbound(wave: Sequence[Recorded[DeviceUnbound]], tables: Tables
 async def asked(
     wave: Sequence[Recorded[PresentationVerified | PresentationRefused]], tables: Tables
 ) -> int:
-    """A refusal that could not be tied to a document concerns nobody here."""
-    known = [e.fact for e in wave if e.fact.holder_id and e.fact.document_ref]
+    """Who asked stays in its envelope, as verification sealed it."""
+    facts = [event.fact for event in wave]
     return await tables.upsert(
         """
-        INSERT INTO {asked} (presentation_id, holder_id, document_ref, relying_party, purpose,
-                             claims, form, refused_because, at)
-        SELECT p, h, d, r, u, string_to_array(c, ' '), f, b, a
+        INSERT INTO {asked}
+               (presentation_id, holder_id, document_ref, form, asked, refused_because, at)
+        SELECT p, h, d, f, w::jsonb, b, a
           FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[],
-                      $7::text[], $8::text[], $9::timestamptz[])
-               AS new (p, h, d, r, u, c, f, b, a)
+                      $7::timestamptz[]) AS new (p, h, d, f, w, b, a)
             ON CONFLICT (presentation_id) DO NOTHING
         """,
-        [fact.presentation_id for fact in known],
-        [fact.holder_id for fact in known],
-        [fact.document_ref for fact in known],
-        [fact.relying_party for fact in known],
-        [fact.purpose for fact in known],
-        [" ".join(fact.claims) for fact in known],
-        [fact.form for fact in known],
-        [fact.reason if isinstance(fact, PresentationRefused) else None for fact in known],
-        [fact.at for fact in known],
+        [fact.presentation_id for fact in facts],
+        [fact.holder_id for fact in facts],
+        [fact.document_ref for fact in facts],
+        [fact.form for fact in facts],
+        [fact.asked.model_dump_json() if fact.asked else None for fact in facts],
+        [fact.reason if isinstance(fact, PresentationRefused) else None for fact in facts],
+        [fact.at for fact in facts],
     )
 
 

@@ -1,5 +1,6 @@
 """verification over HTTP: checks, standings, relying parties, and what is published signed."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -9,11 +10,13 @@ from starlette.responses import Response
 
 from epassport import Accepted, Outcome, Role, StreamId
 from epassport.access import ANYONE, AccessTable
+from epassport.actor import service_actor
 from epassport.http import Call, Routes, View, json_response
 from epassport.problems import NotFound, Problem
 from epassport.problems import Reason as ProblemReason
 from epassport.projector import START
 from epassport.store import load
+from epassport_contracts import ServiceName
 from epassport_contracts.events.verification import StatusReason
 from verification import document_status, presentation, readmodel, relying_party
 from verification.checking import Opened, answered, look_up, open_code
@@ -26,6 +29,8 @@ from verification.document_status import (
 )
 from verification.presentation import (
     CheckPresentation,
+    CodeRefused,
+    CodeUndecided,
     PresentationRefused,
     PresentationUndecided,
     PresentationVerified,
@@ -165,7 +170,8 @@ async def read_relying_party(relying_party_id: Name, view: View[App]) -> Relying
 @routes.command("verify", "/v1/presentations")
 async def verify(body: VerifyBody, call: Call[App]) -> Outcome | Response:
     """Sent again, the recorded verdict is told again, with the claims of the code as it was
-    opened then: the code is in the request, and what it states is kept nowhere."""
+    opened then: the code is in the request, and what it states is kept nowhere. The event
+    names this service as its actor, as it seals who asked."""
     office = call.actor.office
     if office is None:
         raise Problem(ProblemReason.ROLE_NOT_ALLOWED)
@@ -190,13 +196,14 @@ async def verify(body: VerifyBody, call: Call[App]) -> Outcome | Response:
     if shown.document_ref is not None:
         reads.append(document_status.stream(shown.document_ref))
     stream = presentation.stream(presentation_id)
-    outcome = await call.send(stream, command, reads=reads)
+    checker = service_actor(ServiceName.VERIFICATION)
+    outcome = await call.send(stream, command, reads=reads, actor=checker)
     if not isinstance(outcome, Accepted):
         return outcome
     recorded = await _recorded(call.app, stream)
     if recorded.at != call.now:
         opened = open_code(body.code, call.app.published.trusted, now=recorded.at)
-    return json_response(_verdict(presentation_id, recorded, opened))
+    return json_response(_verdict(presentation_id, recorded, opened, body.claims))
 
 
 @routes.command("suspend-document", "/v1/documents/{document_ref}/suspend")
@@ -277,7 +284,7 @@ async def _recorded(app: App, stream: StreamId) -> presentation.Event:
 
 
 def _verdict(
-    presentation_id: UUID, recorded: presentation.Event, opened: Opened
+    presentation_id: UUID, recorded: presentation.Event, opened: Opened, asked: Sequence[str]
 ) -> dict[str, object]:
     """fresh_as_of: decided on the document's own stream, so as fresh as this service is."""
     known: dict[str, object] = {
@@ -288,11 +295,14 @@ def _verdict(
         "fresh_as_of": recorded.at,
     }
     match recorded:
-        case PresentationVerified(claims=asked):
+        case PresentationVerified():
             return {**known, "outcome": "good", "claims": answered(opened.stated, asked)}
-        case PresentationRefused(reason=reason):
+        case PresentationRefused(reason=reason) | CodeRefused(reason=reason):
             return {**known, "outcome": "refused", "reason": reason}
-        case PresentationUndecided(reason=reason, since=since):
+        case (
+            PresentationUndecided(reason=reason, since=since)
+            | CodeUndecided(reason=reason, since=since)
+        ):
             fresh = {"fresh_as_of": since, "since": since}
             return {**known, **fresh, "outcome": "unknown", "reason": reason}
 

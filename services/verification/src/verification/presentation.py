@@ -6,6 +6,9 @@ undecided  nothing is wrong with what was shown, but something needed is not kno
 
 The verdict is decided on the document's own stream, not on a read table: a status change that
 this service has stored is never missed. What the code said of the holder is not kept.
+
+Who asked about a known holder is for the holder alone: sealed to the holder's `access` key, and
+nowhere beside (docs/decisions/0023-who-asked-is-sealed-to-the-holder.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +18,8 @@ from enum import StrEnum
 from typing import get_args
 from uuid import UUID
 
-from epassport import Aggregate
+from epassport import Aggregate, Personal, Secret
+from epassport_contracts.fields import Asked
 from epassport_credentials.errors import Reason as Fault
 from verification.document_status import Document, Standing
 from verification.relying_party import RelyingParty
@@ -73,24 +77,22 @@ class CheckPresentation:
 
 @dataclass(frozen=True)
 class PresentationVerified:
+    """asked: None where the holder's key was not there; the verdict waits for no key."""
+
     at: datetime
-    relying_party: str
-    purpose: str
-    claims: tuple[str, ...]
     form: Form
     document_ref: UUID
     holder_id: UUID
+    asked: Secret[Asked] | None
 
 
 @dataclass(frozen=True)
 class PresentationRefused:
     at: datetime
-    relying_party: str
-    purpose: str
-    claims: tuple[str, ...]
     form: Form
-    document_ref: UUID | None
-    holder_id: UUID | None
+    document_ref: UUID
+    holder_id: UUID
+    asked: Secret[Asked] | None
     reason: str
 
 
@@ -99,17 +101,38 @@ class PresentationUndecided:
     """since: the moment whose knowledge is the last that can be relied on."""
 
     at: datetime
-    relying_party: str
-    purpose: str
-    claims: tuple[str, ...]
     form: Form
-    document_ref: UUID | None
-    holder_id: UUID | None
+    document_ref: UUID
+    holder_id: UUID
+    asked: Secret[Asked] | None
     reason: str
     since: datetime
 
 
-Event = PresentationVerified | PresentationRefused | PresentationUndecided
+@dataclass(frozen=True)
+class CodeRefused:
+    """Nobody's document: who asked is nobody's personal data either."""
+
+    at: datetime
+    form: Form
+    asked: Asked
+    reason: str
+
+
+@dataclass(frozen=True)
+class CodeUndecided:
+    """A code that holds, of a document or phone that was never heard of."""
+
+    at: datetime
+    form: Form
+    asked: Asked
+    reason: str
+    since: datetime
+
+
+Event = (
+    PresentationVerified | PresentationRefused | PresentationUndecided | CodeRefused | CodeUndecided
+)
 Presentation = Event | None  # its state is its one event
 
 initial: Presentation = None
@@ -131,15 +154,38 @@ def decide(
 ) -> Sequence[Event]:
     if presentation is not None:
         return []
-    asked = (command.at, command.relying_party, command.purpose, command.claims)
-    shown = (command.shown.form, command.shown.document_ref, document.holder_id)
-    match _objection(command, party, document):
+    asked = Asked(
+        relying_party=command.relying_party,
+        name=party.name,
+        purpose=command.purpose,
+        claims=command.claims,
+    )
+    objection = _objection(command, party, document)
+    if command.shown.document_ref is None or document.holder_id is None:
+        return [_of_nobody(command, asked, objection)]
+    secret = Personal(document.holder_id, "asked", asked, required=False)
+    shown = (command.shown.form, command.shown.document_ref, document.holder_id, secret)
+    match objection:
         case _Undecided(reason, since):
-            return [PresentationUndecided(*asked, *shown, reason, since)]
+            return [PresentationUndecided(command.at, *shown, reason, since)]
         case str(reason):
-            return [PresentationRefused(*asked, *shown, reason)]
+            return [PresentationRefused(command.at, *shown, reason)]
         case None:
-            return [PresentationVerified(*asked, *_identified(command.shown, document))]
+            return [PresentationVerified(command.at, *shown)]
+
+
+def _of_nobody(
+    command: CheckPresentation, asked: Asked, objection: str | _Undecided | None
+) -> CodeRefused | CodeUndecided:
+    """The reference of a document that nobody heard of is not kept beside who asked: its
+    holder may become known later."""
+    match objection:
+        case _Undecided(reason, since):
+            return CodeUndecided(command.at, command.shown.form, asked, reason, since)
+        case str(reason):
+            return CodeRefused(command.at, command.shown.form, asked, reason)
+        case None:
+            raise AssertionError("only a known document of a known holder is verified")
 
 
 def _objection(
@@ -182,12 +228,6 @@ def _objection_to_document(
             return Fault.SUSPENDED
         case Standing.VALID:
             return None
-
-
-def _identified(shown: Shown, document: Document) -> tuple[Form, UUID, UUID]:
-    if shown.document_ref is None or document.holder_id is None:
-        raise AssertionError("only a known document of a known holder is verified")
-    return shown.form, shown.document_ref, document.holder_id
 
 
 def evolve(_presentation: Presentation, event: Event) -> Presentation:

@@ -1,12 +1,13 @@
 """What others hear: internal facts of documents and checks, and the thin public status.
 
-Nothing is public of a document that was never in force.
+Nothing is public of a document that was never in force. A check that concerns no known holder is
+published to nobody.
 """
 
 from collections.abc import Mapping
 from uuid import UUID
 
-from epassport import Publication, Recorded, publishes
+from epassport import Publication, Recorded, publishes, sealed
 from epassport_contracts import ContractEvent
 from epassport_contracts.events import verification as contract
 from epassport_contracts.events.public import PassportStatusChanged, PublicStatus, ReasonClass
@@ -110,12 +111,10 @@ def verified(event: Recorded[PresentationVerified]) -> ContractEvent:
     return contract.PresentationVerified(
         at=fact.at,
         presentation_id=_ref(event),
-        relying_party=fact.relying_party,
-        purpose=fact.purpose,
-        claims=fact.claims,
-        form=fact.form,
         document_ref=fact.document_ref,
         holder_id=fact.holder_id,
+        form=fact.form,
+        asked=sealed(fact.asked) if fact.asked else None,
     )
 
 
@@ -175,12 +174,10 @@ def _not_verified(
     return contract.PresentationRefused(
         at=fact.at,
         presentation_id=_ref(event),
-        relying_party=fact.relying_party,
-        purpose=fact.purpose,
-        claims=fact.claims,
-        form=fact.form,
         document_ref=fact.document_ref,
         holder_id=fact.holder_id,
+        form=fact.form,
+        asked=sealed(fact.asked) if fact.asked else None,
         reason=fact.reason,
     )
 

@@ -3,7 +3,9 @@
 from enum import StrEnum
 from uuid import UUID
 
+from epassport_contracts.fields import Asked
 from epassport_contracts.model import ContractEvent
+from epassport_contracts.sealed import Sealed
 
 
 class StatusReason(StrEnum):
@@ -53,20 +55,22 @@ class DocumentExpired(_StandingChanged):
     pass
 
 
-class _Asked(ContractEvent):
+class _Presented(ContractEvent):
+    """A check of a document whose holder is known; others are not published.
+
+    asked: None where the holder's key had not come to verification, or was destroyed
+    """
+
     presentation_id: UUID
-    relying_party: str
-    purpose: str
-    claims: tuple[str, ...]
-    form: str  # card-qr, identity-qr, mobile-qr
-
-
-class PresentationVerified(_Asked):
     document_ref: UUID
     holder_id: UUID
+    form: str  # card-qr, identity-qr, mobile-qr
+    asked: Sealed[Asked] | None
 
 
-class PresentationRefused(_Asked):
-    document_ref: UUID | None
-    holder_id: UUID | None
+class PresentationVerified(_Presented):
+    pass
+
+
+class PresentationRefused(_Presented):
     reason: str

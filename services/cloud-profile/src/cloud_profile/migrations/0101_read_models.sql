@@ -42,10 +42,8 @@ CREATE TABLE asked_v1 (
     presentation_id uuid PRIMARY KEY,
     holder_id uuid NOT NULL,
     document_ref uuid NOT NULL,
-    relying_party text NOT NULL,
-    purpose text NOT NULL,
-    claims text[] NOT NULL,
     form text NOT NULL,
+    asked jsonb,  -- sealed; null where the holder's key had not come to verification
     refused_because text,
     at timestamptz NOT NULL
 );

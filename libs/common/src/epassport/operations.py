@@ -1,0 +1,236 @@
+"""What an operator does: replay and discard, retry and abandon, close, allow.
+
+Each order names who gave it and why, and stays: a row of `operator_actions`, written in the
+transaction that has the effect (of a replay, which has many, before the first). The same order
+sent again, known by its id, has no second effect.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from epassport.actor import Actor
+from epassport.clock import Clock
+from epassport.database import Connection, Database
+from epassport.draining import ParkedStreams
+from epassport.errors import NotThere, RuntimeFault
+
+_ACTOR: TypeAdapter[Actor] = TypeAdapter(Actor)
+
+MAX_ALLOWANCE = 10_000
+
+Found = dict[str, Any]
+
+
+class OrderReused(RuntimeFault):
+    """The id of this order belongs to another one."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """reason: free text for those who read it later; it names no person."""
+
+    action_id: UUID
+    actor: Actor
+    reason: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Any parked record of a stream; the stream is the one of its key."""
+
+    consumer: str
+    topic: str
+    partition: int
+    offset: int
+
+    def as_target(self) -> Found:
+        return dict(vars(self))
+
+
+class Operations:
+    """Raises NotThere where what an order names is not there, or not in that state."""
+
+    def __init__(self, database: Database, clock: Clock, parked: Iterable[ParkedStreams]) -> None:
+        """parked: of every consumer and topic of this service."""
+        self.clock = clock
+        self._database = database
+        self._parked = {(one.consumer, one.topic): one for one in parked}
+
+    async def replay(self, order: Order, place: Place) -> Found:
+        """Try a parked stream again, in order, up to a record that fails again or is missing.
+
+        Raises passing faults; what was applied until then stays applied.
+        """
+        parked = self._parked_streams(place)
+
+        async def count(connection: Connection) -> Found:
+            key = await parked.key_at(connection, place.partition, place.offset)
+            return {"parked": await parked.count(connection, key)}
+
+        found = await self._once(order, "replay", place.as_target(), count)
+        async with self._database.connection() as connection:
+            try:
+                key = await parked.key_at(connection, place.partition, place.offset)
+            except NotThere:  # the same order sent again, after it did its work
+                return {**found, "applied": 0, "left": 0}
+        applied = await parked.drain(place.partition, key, also_faults=True)
+        async with self._database.connection() as connection:
+            return {**found, "applied": applied, "left": await parked.count(connection, key)}
+
+    async def discard(self, order: Order, place: Place) -> Found:
+        """Put one record away for good; the rest of its stream goes on by itself.
+
+        Raises NotDiscardable where one before it is missing or waits too.
+        """
+        parked = self._parked_streams(place)
+
+        async def put_away(connection: Connection) -> Found:
+            record = await parked.discard(
+                connection, place.partition, place.offset, order.actor, order.reason
+            )
+            return {"cause": record.cause}
+
+        return await self._once(order, "discard", place.as_target(), put_away)
+
+    async def retry_task(self, order: Order, task_id: UUID) -> Found:
+        """A stuck task is due at once, with all its attempts before it again."""
+        return await self._once(
+            order,
+            "retry-task",
+            {"task_id": str(task_id)},
+            _one_row(
+                """
+                WITH stuck AS (SELECT * FROM tasks WHERE task_id = $1 AND stuck FOR UPDATE)
+                UPDATE tasks AS t SET stuck = false, attempts = 0, leased_until = NULL,
+                       due_at = clock_timestamp()
+                  FROM stuck AS s WHERE t.task_id = s.task_id
+                RETURNING s.kind, s.stream_id AS stream, s.attempts, s.last_error
+                """,
+                task_id,
+                missing="no such task is stuck",
+            ),
+        )
+
+    async def abandon_task(self, order: Order, task_id: UUID) -> Found:
+        """It is not done any more; whoever waits for it hears from its deadline."""
+        return await self._once(
+            order,
+            "abandon-task",
+            {"task_id": str(task_id)},
+            _one_row(
+                "DELETE FROM tasks WHERE task_id = $1 AND stuck"
+                " RETURNING kind, stream_id AS stream, attempts, last_error",
+                task_id,
+                missing="no such task is stuck",
+            ),
+        )
+
+    async def close_refusal(self, order: Order, refusal_id: int) -> Found:
+        """A reaction's refusal that it did not declare has been dealt with."""
+
+        return await self._once(
+            order,
+            "close-refusal",
+            {"refusal_id": refusal_id},
+            _one_row(
+                "UPDATE reaction_refusals SET closed_by = $2"
+                " WHERE id = $1 AND NOT declared AND closed_by IS NULL"
+                " RETURNING event_id::text, stream_id AS stream, command, reason",
+                refusal_id,
+                order.action_id,
+                missing="no such case is open",
+            ),
+        )
+
+    async def retry_deadline(self, order: Order, stream: str, kind: str) -> Found:
+        """A deadline that backs off after failures is sent again at once."""
+        return await self._once(
+            order,
+            "retry-deadline",
+            {"stream": stream, "kind": kind},
+            _one_row(
+                "UPDATE failing_deadlines SET retry_at = clock_timestamp()"
+                " WHERE stream_id = $1 AND kind = $2 RETURNING failures, last_error",
+                stream,
+                kind,
+                missing="no such deadline fails",
+            ),
+        )
+
+    async def allow(self, order: Order, consumer: str, topic: str, records: int) -> Found:
+        """Let a consumer park that many bad records although its circuit would open."""
+        if (consumer, topic) not in self._parked:
+            raise NotThere("no such consumer hears this topic")
+        return await self._once(
+            order,
+            "allow",
+            {"consumer": consumer, "topic": topic, "records": records},
+            _one_row(
+                """
+                INSERT INTO circuit_allowances (consumer, topic, remaining) VALUES ($1, $2, $3)
+                    ON CONFLICT (consumer, topic) DO UPDATE SET remaining = excluded.remaining
+                RETURNING remaining
+                """,
+                consumer,
+                topic,
+                records,
+                missing="",
+            ),
+        )
+
+    async def _once(
+        self,
+        order: Order,
+        action: str,
+        target: Mapping[str, Any],
+        effect: Callable[[Connection], Awaitable[Found]],
+    ) -> Found:
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", str(order.action_id)
+            )
+            before = await connection.fetchrow(
+                "SELECT action, target, found FROM operator_actions WHERE action_id = $1",
+                order.action_id,
+            )
+            if before is not None:
+                if (before["action"], json.loads(before["target"])) != (action, target):
+                    raise OrderReused
+                return dict(json.loads(before["found"]))
+            found = await effect(connection)
+            await connection.execute(
+                "INSERT INTO operator_actions (action_id, action, target, found, actor, reason)"
+                " VALUES ($1, $2, $3, $4, $5, $6)",
+                order.action_id,
+                action,
+                json.dumps(target),
+                json.dumps(found),
+                _ACTOR.dump_json(order.actor).decode(),
+                order.reason,
+            )
+        return found
+
+    def _parked_streams(self, place: Place) -> ParkedStreams:
+        try:
+            return self._parked[place.consumer, place.topic]
+        except KeyError:
+            raise NotThere("no such consumer hears this topic") from None
+
+
+def _one_row(
+    statement: str, *arguments: object, missing: str
+) -> Callable[[Connection], Awaitable[Found]]:
+    """An effect that is one statement and returns what it found there."""
+
+    async def effect(connection: Connection) -> Found:
+        row = await connection.fetchrow(statement, *arguments)
+        if row is None:
+            raise NotThere(missing)
+        return dict(row)
+
+    return effect
