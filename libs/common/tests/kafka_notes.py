@@ -17,7 +17,6 @@ from epassport.database import Connection, Database
 from epassport.kafka import KafkaClients, KafkaSettings
 from epassport.outbox import FENCED_SHARD, SHARDS
 from epassport.records import Incoming
-from epassport.signals import Signals
 from epassport_contracts import ContractEvent, ServiceName
 from epassport_contracts.registry import Classification, Cleanup, EventSpec, Topic
 from epassport_sandbox.topics import TopicSpec, create_topics
@@ -177,7 +176,6 @@ async def consuming(
         service,
         [handler],
         clients_of(bootstrap),
-        Signals(),
         topics={topic.name: topic for topic in topics},
         gap_alarm=gap_alarm,
     )

@@ -14,7 +14,6 @@ from epassport.clock import Clock
 from epassport.database import Database
 from epassport.operations import Operations, Order, Place
 from epassport.records import RawRecord
-from epassport.signals import Signals
 from epassport_contracts.registry import EventSpec, Topic
 
 OLEG = Actor("https://issuer.test", "oleg", frozenset({Role.PLATFORM_OPERATOR}))
@@ -40,7 +39,7 @@ class Desk:
     def __init__(self, db: Database, clock: Clock | None = None) -> None:
         self.db = db
         self.handler = Notes(TOPIC)
-        self.applier = Applier(db, self.handler, TOPIC, Signals())
+        self.applier = Applier(db, self.handler, TOPIC)
         self.operations = Operations(db, clock or Clock(), [self.applier.parked])
 
     async def receive(self, *records: Written) -> None:

@@ -32,7 +32,6 @@ from epassport.draining import ParkedStreams
 from epassport.errors import KeyPending, NotThere, Poison
 from epassport.parking import NotDiscardable
 from epassport.records import Incoming
-from epassport.signals import Signals
 from epassport_contracts import ServiceName
 from epassport_contracts.registry import Cleanup, Topic
 from epassport_sandbox.stack import Stack
@@ -64,12 +63,12 @@ async def reached(db: Database, topic: Topic, offset: int) -> None:
 
 async def replay(db: Database, handler: Notes, topic: Topic, key: str) -> int:
     """As an operator's process does it, beside the one that consumes."""
-    parked = ParkedStreams(db, handler, topic, Signals())
+    parked = ParkedStreams(db, handler, topic)
     return await parked.drain(0, key, also_faults=True)
 
 
 async def discard(db: Database, topic: Topic, offset: int, reason: str) -> None:
-    parked = ParkedStreams(db, Notes(topic), topic, Signals())
+    parked = ParkedStreams(db, Notes(topic), topic)
     async with db.transaction() as connection:
         await parked.discard(connection, 0, offset, service_actor("operator"), reason)
 

@@ -158,17 +158,6 @@ async def test_a_row_of_a_late_commit_is_sent_before_those_that_follow_it(
     assert await texts(kafka, topic, "a") == ["a1", "a2", "a3"]
 
 
-async def test_a_commit_in_the_same_process_wakes_the_relay() -> None:
-    signals = Signals()
-    mark = signals.mark("outbox")
-    waiting = asyncio.create_task(signals.wait("outbox", 30))
-    await asyncio.sleep(0)
-    signals.committed()
-    assert await waiting
-    assert await signals.wait("outbox", 30, since=mark)
-    assert not await signals.wait("outbox", 0.001, since=signals.mark("outbox"))
-
-
 async def test_a_relay_killed_between_send_and_delete_loses_nothing_and_keeps_order(
     dsn: str, kafka: str
 ) -> None:

@@ -16,7 +16,6 @@ from epassport.draining import ATTEMPTS, ParkedStreams, as_poison, log_fault, wh
 from epassport.errors import Poison
 from epassport.faults import is_transient
 from epassport.records import WAITING, Cause, RawRecord
-from epassport.signals import Signals
 from epassport.slices import Plan, SliceHandler, Slot, cut, plan, read_slot
 from epassport_contracts.registry import Topic
 
@@ -36,15 +35,12 @@ class Applied:
 
 
 class Applier:
-    def __init__(
-        self, database: Database, handler: SliceHandler, topic: Topic, signals: Signals
-    ) -> None:
+    def __init__(self, database: Database, handler: SliceHandler, topic: Topic) -> None:
         self.topic = topic
         self.consumer = handler.name
         self._database = database
         self._handler = handler
-        self._signals = signals
-        self.parked = ParkedStreams(database, handler, topic, signals)
+        self.parked = ParkedStreams(database, handler, topic)
 
     async def next_offset(self, partition: int) -> int:
         """Where this consumer goes on; 0 at its first time."""
@@ -156,8 +152,6 @@ class Applier:
         return plan(slots, states, sequenced=self.topic.sequenced)
 
     def _report(self, todo: Plan) -> None:
-        if todo.apply:
-            self._signals.committed()
         outcomes = {
             "applied": len(todo.apply),
             "passed": todo.passed,

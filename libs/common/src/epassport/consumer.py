@@ -20,7 +20,6 @@ from epassport.database import Database
 from epassport.faults import is_transient
 from epassport.kafka import KafkaClients
 from epassport.parking import HeldStream
-from epassport.signals import Signals
 from epassport.slices import SliceHandler
 from epassport.subscription import Subscription, SubscriptionState
 from epassport_contracts import ServiceName
@@ -47,7 +46,6 @@ class ConsumerRunner:
         service: ServiceName,
         handlers: Iterable[SliceHandler],
         clients: KafkaClients,
-        signals: Signals,
         *,
         topics: Mapping[str, Topic] = BY_NAME,
         gap_alarm: timedelta = GAP_ALARM,
@@ -62,7 +60,7 @@ class ConsumerRunner:
             Subscription(
                 self._broker,
                 f"{service}.{handler.name}.{name}",
-                Applier(database, handler, topics[name], signals),
+                Applier(database, handler, topics[name]),
                 clients.settings,
             )
             for handler in handlers

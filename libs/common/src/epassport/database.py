@@ -2,8 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING
@@ -29,6 +30,25 @@ _SERVER_SETTINGS = {
 
 MIGRATION_LOCK = 7_303_014
 
+_after_commit: ContextVar[list[Callable[[], None]] | None] = ContextVar(
+    "after_commit", default=None
+)
+
+
+def after_commit(action: Callable[[], None]) -> None:
+    """Do this once the caller's `Database.transaction` has committed, and not if it does not;
+    at once where there is none."""
+    actions = _after_commit.get()
+    if actions is None:
+        action()
+    else:
+        actions.append(action)
+
+
+async def _nothing_to_reset(_connection: object) -> None:
+    """Sessions of the pool hold nothing: no advisory locks, listeners or settings of their own.
+    What asyncpg would send by itself costs a round trip at each release."""
+
 
 class SchemaMismatch(Exception):
     """The database's schema is not the one this build was made for."""
@@ -47,6 +67,7 @@ class Database:
             min_size=1,
             max_size=connections,
             command_timeout=10,
+            reset=_nothing_to_reset,
             server_settings=_SERVER_SETTINGS,
         )
         return cls(pool)
@@ -69,6 +90,8 @@ class Database:
         async with self.pool.acquire() as connection:
             transaction = connection.transaction()
             await transaction.start()
+            actions: list[Callable[[], None]] = []
+            outer = _after_commit.set(actions)
             try:
                 yield connection
             except (asyncio.CancelledError, TimeoutError):
@@ -78,7 +101,11 @@ class Database:
                 if not connection.is_closed():
                     await transaction.rollback()
                 raise
+            finally:
+                _after_commit.reset(outer)
             await transaction.commit()
+        for action in actions:
+            action()
 
 
 def _migrations(folders: Sequence[Traversable]) -> list[tuple[str, str]]:

@@ -16,7 +16,6 @@ from epassport.errors import NotThere, Poison
 from epassport.faults import is_transient
 from epassport.parking import NotDiscardable, ParkedRecord
 from epassport.records import Cause, RawRecord
-from epassport.signals import Signals
 from epassport.slices import SliceHandler, read_slot
 from epassport_contracts.registry import Topic
 
@@ -27,15 +26,12 @@ log = structlog.get_logger(__name__)
 
 
 class ParkedStreams:
-    def __init__(
-        self, database: Database, handler: SliceHandler, topic: Topic, signals: Signals
-    ) -> None:
+    def __init__(self, database: Database, handler: SliceHandler, topic: Topic) -> None:
         self.consumer = handler.name
         self.topic = topic.name
         self._topic = topic
         self._database = database
         self._handler = handler
-        self._signals = signals
 
     async def drain(self, partition: int, key: str, *, also_faults: bool = False) -> int:
         """Apply what is parked of a stream, in order, each record in its own transaction.
@@ -80,7 +76,6 @@ class ParkedStreams:
             if self._topic.sequenced and head.raw.sequence is not None:
                 sequences = {key: head.raw.sequence}
                 await parking.keep_sequences(connection, self.consumer, self.topic, sequences)
-        self._signals.committed()
         return True
 
     async def _blame_next(self, partition: int, key: str, fault: Poison) -> None:

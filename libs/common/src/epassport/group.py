@@ -18,6 +18,7 @@ from uuid import UUID, uuid5
 
 import asyncpg
 
+from epassport import signals as names
 from epassport import store
 from epassport.catalog import Catalog, Publication
 from epassport.clock import Clock
@@ -30,7 +31,7 @@ from epassport.commands import (
     Rejected,
     Token,
 )
-from epassport.database import Connection, Database
+from epassport.database import Connection, Database, after_commit
 from epassport.decider import (
     Claim,
     DeadlinePassed,
@@ -140,9 +141,7 @@ class Group:
         for attempt in range(ATTEMPTS):
             try:
                 async with self._database.transaction() as connection:
-                    outcomes = await self.run(connection, envelopes)
-                self._signals.committed()
-                return outcomes
+                    return await self.run(connection, envelopes)
             except GroupConflict:
                 if attempt == ATTEMPTS - 1:
                     raise
@@ -237,6 +236,8 @@ class Group:
         if releases:
             await store.give_back_claims(connection, releases)
         _note_tokens(cases, json.loads(positions))
+        written = _written(rows)
+        after_commit(lambda: self._signals.committed(written))
         await self._run_effects(connection, cases, now)
 
     async def _keys_for(self, connection: Connection, cases: Sequence[_Case]) -> SealingKeys | None:
@@ -474,6 +475,13 @@ def _note_tokens(cases: Sequence[_Case], positions: dict[str, int]) -> None:
         if case.facts and isinstance(case.outcome, Accepted):
             token = Token(case.head.transaction_id, positions[case.stream])
             case.outcome = replace(case.outcome, token=token)
+
+
+def _written(rows: store.Write) -> set[str]:
+    """Names of what readers may now find."""
+    written = {names.EVENTS} if rows.events else set()
+    written |= {names.outbox(shard) for _, shard, *_ in rows.outbox}
+    return written | {names.task(kind) for _, kind, *_ in rows.tasks}
 
 
 def _outcome_of(case: _Case) -> Outcome:

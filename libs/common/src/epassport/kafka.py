@@ -6,12 +6,14 @@ made on the fly); what a system of record needs is set here and in `consumer.py`
 
 import logging
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from faststream.kafka import KafkaBroker
 from faststream.security import (
     BaseSecurity,
@@ -29,6 +31,7 @@ REQUEST_MS = 10_000
 MAX_REQUEST_BYTES = 1_000_000
 TRANSACTION_MS = 30_000
 PARTING_SECONDS = 15.0
+POLL_MS = 1_000
 
 _LOG = logging.getLogger("epassport.kafka")
 
@@ -72,6 +75,33 @@ class KafkaSettings:
         return self.sasl_username, self.sasl_password_file.read_text().strip()
 
 
+class WaitingConsumer(AIOKafkaConsumer):  # type: ignore[misc]
+    """Waits for records as long as a poll may take.
+
+    After an empty poll FastStream sleeps for as long as the poll was to take: short polls wake
+    each of a service's subscriptions fifty times a second, long ones keep records waiting. Asked
+    for a short poll, this consumer makes a long one, which the first record ends.
+    """
+
+    async def getmany(
+        self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
+    ) -> dict[TopicPartition, list[Any]]:
+        records: dict[TopicPartition, list[Any]] = await super().getmany(
+            *partitions, timeout_ms=max(timeout_ms, POLL_MS), max_records=max_records
+        )
+        return records
+
+
+class _Broker(KafkaBroker):
+    async def _connect(self) -> Callable[..., AIOKafkaConsumer]:
+        made = await super()._connect()
+        if not isinstance(made, partial):
+            raise TypeError("this FastStream makes its consumers in another way")
+        builder = partial(WaitingConsumer, **made.keywords)
+        self.config.broker_config.builder = builder
+        return builder
+
+
 class KafkaClients:
     """Makes clients of one service, none of them started."""
 
@@ -106,7 +136,7 @@ class KafkaClients:
     def broker(self) -> KafkaBroker:
         """For consuming only: no producer, no admin client, no topic made on the fly."""
         _LOG.setLevel(logging.ERROR)  # it warns once per subscriber that it makes no topics
-        return KafkaBroker(
+        return _Broker(
             self.settings.bootstrap.split(","),
             client_id=self._client_id,
             security=self._security(),

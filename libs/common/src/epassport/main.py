@@ -103,8 +103,12 @@ def _part(opened: Running, command: Command) -> Factory:
 
 
 async def _one(service: Service, command: Command) -> None:
-    async with running(service) as opened:
-        await _part(opened, command)()
+    async with running(service) as opened, asyncio.TaskGroup() as parent:
+        hints = parent.create_task(opened.hints())
+        try:
+            await _part(opened, command)()
+        finally:
+            hints.cancel()
 
 
 def _all(service: Service) -> dict[str, Factory]:
@@ -114,6 +118,7 @@ def _all(service: Service) -> dict[str, Factory]:
 
     async def in_one_loop() -> None:
         async with running(service) as opened, asyncio.TaskGroup() as parent:
+            parent.create_task(opened.hints(), name="hints")
             for command in shared:
                 parent.create_task(_part(opened, command)(), name=command.value)
 

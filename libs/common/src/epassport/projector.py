@@ -21,14 +21,13 @@ from epassport.group import Group
 from epassport.reactions import Keep, Reaction, Send, record_refusal
 from epassport.readmodel import ReadModel, fill
 from epassport.records import Incoming
-from epassport.signals import Signals
+from epassport.signals import EVENTS, Signals
 from epassport_contracts import ContractEvent
 from epassport_contracts.registry import TOPICS
 
 log = structlog.get_logger(__name__)
 
 PAGE = 500
-POLL_SECONDS = 0.1  # a commit of this process wakes the reader at once
 START = Token(0, 0)
 
 Apply = Callable[[Connection, Sequence[Recorded[Any]]], Awaitable[None]]
@@ -75,12 +74,14 @@ class StoreReader:
         self._signals = signals
         self._apply = apply
         self._cut = cut
+        self._seen: Token | None = None
 
     async def run(self) -> None:
         """Until cancelled. A fault of the outside is waited out, never skipped."""
         pause = 0.05
+        lull = self._signals.lull(EVENTS)
         while True:
-            mark = self._signals.mark("events")
+            lull.look()
             try:
                 moved = await self.step()
                 pause = 0.05
@@ -91,23 +92,27 @@ class StoreReader:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5)
                 continue
-            if not moved:
-                await self._signals.wait("events", POLL_SECONDS, since=mark)
+            if moved:
+                lull.found()
+            else:
+                await lull.pause()
 
     async def step(self) -> int:
         """Apply one page; returns how many events it held, 0 when there is nothing new."""
         async with self._database.connection() as connection:
-            seen = await checkpoint(connection, self._reader)
+            seen = self._seen or await checkpoint(connection, self._reader)
             events = await store.read_in_order(connection, self._codec, seen, PAGE)
+        self._seen = seen
         if not events:
             return 0
         events = events[: self._cut(events)]
         last = Token(events[-1].transaction_id, events[-1].position)
+        self._seen = None  # unless this replica is the one that moves the checkpoint
         async with self._database.transaction() as connection:
             if not await _advance(connection, self._reader, seen, last):
                 return 0
             await self._apply(connection, events)
-        self._signals.committed()
+        self._seen = last
         return len(events)
 
 

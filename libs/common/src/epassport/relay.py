@@ -18,6 +18,7 @@ import asyncpg
 import structlog
 
 from epassport import metrics
+from epassport import signals as names
 from epassport.backoff import Backoff
 from epassport.errors import Unsafe
 from epassport.faults import is_transient
@@ -38,8 +39,6 @@ from epassport_contracts import ServiceName
 from epassport_contracts.registry import BY_NAME, Classification, Topic
 
 BATCH = 500
-LEAST_IDLE_SECONDS = 0.001
-MOST_IDLE_SECONDS = 0.1
 SESSION_IDLE_SECONDS = 10
 TOUCH_SECONDS = 2.0
 LOCK_SECONDS = 1.0
@@ -181,20 +180,19 @@ class _ShardRelay:
     ) -> None:
         """The producer is closed before the lock is released."""
         sender = self._sender()
-        idle = LEAST_IDLE_SECONDS
+        lull = self._signals.lull(names.outbox(self._shard))
         self._holds.set(1)
         try:
             await _touching(session, sender.open())
             while not stopping.is_set():
-                mark = self._signals.mark("outbox")
+                lull.look()
                 sent = await self._cycle(session, sender)
                 await self._measure_age(session)
                 if sent:
-                    idle = LEAST_IDLE_SECONDS
+                    lull.found()
                     self._backoff.reset()
                 else:
-                    await self._signals.wait("outbox", idle, since=mark)
-                    idle = min(idle * 2, MOST_IDLE_SECONDS)
+                    await lull.pause()
         finally:
             self._holds.set(0)
             await sender.close()

@@ -25,6 +25,7 @@ from epassport.digests import SearchKey
 from epassport.draining import ParkedStreams
 from epassport.errors import Unsafe
 from epassport.group import Group
+from epassport.hints import Hints
 from epassport.http import Backing, Routes
 from epassport.jws import sign_compact
 from epassport.kafka import KafkaClients
@@ -147,7 +148,7 @@ class Running:
     async def consume(self) -> None:
         """Everything this service hears on Kafka."""
         self.consumer = ConsumerRunner(
-            self.essentials.database, self.service.name, self._handlers(), self.kafka, self.signals
+            self.essentials.database, self.service.name, self._handlers(), self.kafka
         )
         await self.consumer.run()
 
@@ -155,7 +156,7 @@ class Running:
         """What operators do; needs no Kafka."""
         database = self.essentials.database
         parked = [
-            ParkedStreams(database, handler, BY_NAME[topic], self.signals)
+            ParkedStreams(database, handler, BY_NAME[topic])
             for handler in self._handlers()
             for topic in handler.topics
         ]
@@ -194,6 +195,10 @@ class Running:
     async def work(self) -> None:
         works = {task.kind: (task, make(self.app)) for task, make in self.service.works}
         await Workers(self.essentials.database, self.group, self.signals, works).run()
+
+    async def hints(self) -> None:
+        """Every process runs this beside its own part."""
+        await Hints(self.service.settings.postgres_dsn(), self.signals).run()
 
     async def timers(self) -> None:
         await Timer(

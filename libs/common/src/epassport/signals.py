@@ -1,39 +1,96 @@
-"""Wake-ups inside one process: somebody committed, so look now rather than at the next poll.
+"""Wake-ups: somebody committed, so look now rather than at the next poll.
 
-Only a hint. Another process commits without telling us, so polling stays the truth.
+A signal is named after what was written: `events`, `outbox-<shard>`, `task-<kind>`. Only a hint:
+one may be lost, and what it speaks of may still be hidden by an older transaction. Polling
+stays the truth.
 """
 
 import asyncio
-from collections import Counter
-from typing import Literal, get_args
+from collections import defaultdict
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 
-Name = Literal["outbox", "events", "tasks"]
+EVENTS = "events"
+SOONEST_SECONDS = 0.002
+LATEST_SECONDS = 1.0
+_GROWTH = 4
+
+Listener = Callable[[Collection[str]], None]
+
+
+def outbox(shard: int) -> str:
+    return f"outbox-{shard}"
+
+
+def task(kind: str) -> str:
+    return f"task-{kind}"
+
+
+@dataclass
+class _Signal:
+    count: int = 0
+    raised: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Signals:
+    """Wake-ups inside one process; `epassport.hints` carries them to the other ones."""
+
     def __init__(self) -> None:
-        self._marks: Counter[str] = Counter()
-        self._events = {name: asyncio.Event() for name in get_args(Name)}
+        self._signals: defaultdict[str, _Signal] = defaultdict(_Signal)
+        self.forward: Listener | None = None
 
-    def committed(self) -> None:
-        """After a commit that may have written to any of the three."""
-        for name, event in self._events.items():
-            self._marks[name] += 1
-            self._events[name] = asyncio.Event()
-            event.set()
+    def committed(self, names: Collection[str]) -> None:
+        """Here, and in the service's other processes."""
+        self.heard(names)
+        if self.forward is not None and names:
+            self.forward(names)
 
-    def mark(self, name: Name) -> int:
-        """Taken before one looks and given to `wait`: a commit in between ends the wait at once."""
-        return self._marks[name]
+    def heard(self, names: Collection[str]) -> None:
+        for name in names:
+            signal = self._signals[name]
+            signal.count += 1
+            signal.raised.set()
+            signal.raised = asyncio.Event()
 
-    async def wait(self, name: Name, timeout: float, *, since: int | None = None) -> bool:  # noqa: ASYNC109
-        """Whether there was a signal within `timeout` seconds."""
-        if since is not None and self._marks[name] != since:
-            return True
-        event = self._events[name]
+    def lull(self, name: str) -> "Lull":
+        return Lull(self, name)
+
+    def count(self, name: str) -> int:
+        return self._signals[name].count
+
+    async def wait(self, name: str, timeout: float) -> None:  # noqa: ASYNC109
+        """Until the next signal of that name, `timeout` seconds at most."""
+        raised = self._signals[name].raised
         try:
             async with asyncio.timeout(timeout):
-                await event.wait()
+                await raised.wait()
         except TimeoutError:
-            return False
-        return True
+            return
+
+
+class Lull:
+    """The pauses of one reader that finds nothing: brief ones after a signal or after work,
+    since what was committed may not be readable yet, then longer ones."""
+
+    def __init__(self, signals: Signals, name: str) -> None:
+        self._signals = signals
+        self._name = name
+        self._seconds = SOONEST_SECONDS
+        self._seen = -1
+
+    def look(self) -> None:
+        """Before reading: a signal from now on ends the next pause at once."""
+        count = self._signals.count(self._name)
+        if count != self._seen:
+            self._seen = count
+            self._seconds = SOONEST_SECONDS
+
+    def found(self) -> None:
+        self._seconds = SOONEST_SECONDS
+
+    async def pause(self) -> None:
+        """After reading nothing."""
+        if self._signals.count(self._name) != self._seen:
+            return
+        await self._signals.wait(self._name, self._seconds)
+        self._seconds = min(self._seconds * _GROWTH, LATEST_SECONDS)

@@ -31,8 +31,9 @@ from epassport.kafka import KafkaSettings
 from epassport.records import KafkaRecord, RawRecord
 
 SLICE_LIMIT = 500
-POLL_MS = 20  # also what FastStream sleeps after an empty poll
+SLEEP_MS = 1  # FastStream's after an empty poll; how long a poll takes says `kafka.py`
 COMMIT_SECONDS = 5.0
+COMMIT_EVERY_SECONDS = 1.0
 REVOKE_SECONDS = 10.0
 CIRCUIT_SECONDS = 60.0
 
@@ -69,6 +70,8 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self._circuit_open = False
         self._breaker = CircuitBreaker()
         self._working = asyncio.Lock()
+        self._uncommitted: dict[TopicPartition, int] = {}
+        self._committing: asyncio.Task[None] | None = None
         self._subscriber = broker.subscriber(
             self._topic,
             batch=True,
@@ -80,7 +83,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             partition_assignment_strategy=(StickyPartitionAssignor,),
             session_timeout_ms=int(settings.session_timeout.total_seconds() * 1000),
             heartbeat_interval_ms=int(settings.session_timeout.total_seconds() * 1000 / 6),
-            batch_timeout_ms=POLL_MS,
+            batch_timeout_ms=SLEEP_MS,
             max_records=SLICE_LIMIT,
             listener=self,
             parser=_as_it_is,
@@ -98,6 +101,11 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         """The slice in flight is finished, within FastStream's graceful timeout."""
         self._stopping = True
         self._forget_places()
+        if self._committing is not None:
+            self._committing.cancel()
+            await asyncio.wait({self._committing})
+        if self._uncommitted:
+            await self._commit()
         await self._subscriber.stop()
 
     def state(self) -> SubscriptionState:
@@ -140,8 +148,9 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
                 if self._stopping or generation != self._generation:
                     break
                 await self._work(partition, part, done)
-        if done:
-            await self._commit(done)
+        self._uncommitted |= done
+        if done and self._committing is None:
+            self._committing = asyncio.create_task(self._commit_soon())
 
     async def _work(
         self,
@@ -240,12 +249,19 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             task.cancel()
         self._placing.clear()
 
-    async def _commit(self, done: dict[TopicPartition, int]) -> None:
+    async def _commit_soon(self) -> None:
+        while self._uncommitted:
+            await asyncio.sleep(COMMIT_EVERY_SECONDS)
+            await self._commit()
+        self._committing = None
+
+    async def _commit(self) -> None:
         """For lag tools alone: Postgres has the offsets that count."""
+        done, self._uncommitted = self._uncommitted, {}
         try:
             async with asyncio.timeout(COMMIT_SECONDS):
                 await self._consumer.commit(done)
-        except (KafkaError, TimeoutError) as error:
+        except (KafkaError, TimeoutError, Transient) as error:
             log.info("kafka-commit-missed", topic=self._topic, fault=type(error).__name__)
 
     def _measure_lag(self, partition: TopicPartition, next_offset: int, last: KafkaRecord) -> None:

@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from epassport import signals as names
 from epassport.catalog import Starter, TaskStart
 from epassport.commands import Accepted, Envelope, Idempotency, Outcome, Rejected
 from epassport.database import Database
@@ -31,7 +32,6 @@ from epassport.signals import Signals
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=60)
-POLL_SECONDS = 0.1  # tasks are mostly started by other processes, which cannot wake this one
 ATTEMPTS_BEFORE_STUCK = 12  # back-off doubles from 0.1 s and stays at 60 s: about 5 minutes
 KEY_PATIENCE = timedelta(hours=1)  # a data key that is not here by then is an operator's case
 
@@ -101,15 +101,18 @@ class Workers:
     async def _loop(self, task: Task, work: Work) -> None:
         """Claim as many as may run at once, and again when one is done or may have come."""
         running: set[asyncio.Task[None]] = set()
+        lull = self._signals.lull(names.task(task.kind))
         try:
             while True:
-                mark = self._signals.mark("tasks")
+                lull.look()
                 claimed = await self._claim_or_wait(task.kind, task.at_once - len(running))
                 running |= {asyncio.create_task(self._finish(job, work)) for job in claimed}
                 if len(running) >= task.at_once:
                     await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                elif not claimed:
-                    await self._signals.wait("tasks", POLL_SECONDS, since=mark)
+                elif claimed:
+                    lull.found()
+                else:
+                    await lull.pause()
                 for done in {one for one in running if one.done()}:
                     running.remove(done)
                     done.result()
@@ -214,6 +217,8 @@ class Workers:
 
     async def _postpone(self, job: Job, fault: Exception, *, stuck: bool) -> None:
         seconds = min(0.1 * 2 ** min(job.attempts - 1, 10), 60)
+        due = names.task(job.kind)
+        asyncio.get_running_loop().call_later(seconds, self._signals.heard, [due])
         async with self._database.connection() as connection:
             await connection.execute(
                 "UPDATE tasks SET leased_until = NULL, last_error = $2, stuck = $3,"
