@@ -22,7 +22,7 @@ READY := $(VENV) $(KAFKA_JARS) $(ENGINE_CLASSES)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo up pilot check lint types walls pins generated unit test clean help
+.PHONY: demo up pilot check lint types walls pins generated unit test conformance fuzz bench clean help
 
 demo: $(READY) ## watch passports go from application to a checked QR code (CITIZENS=25)
 	$(PYTHON) -m epassport_sandbox demo $(if $(CITIZENS),--citizens $(CITIZENS))
@@ -58,6 +58,9 @@ generated: $(VENV)
 
 unit: $(VENV) $(ENGINE_CLASSES)
 	$(PYTEST) -m "not stack" libs services
+
+bench: $(VENV) ## ours against the bare work nobody can avoid; writes build/bench/results.json
+	$(PYTHON) -m tests.benchmarks
 
 clean: ## remove everything that make has made, downloads too
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

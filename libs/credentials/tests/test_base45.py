@@ -15,9 +15,10 @@ def test_the_examples_of_rfc_9285_are_reproduced(data: bytes, text: str) -> None
     assert decode_base45(text, at_most=100) == data
 
 
-@given(st.binary(max_size=300))
+@given(st.binary(max_size=300) | st.binary(min_size=750, max_size=770))
 def test_any_bytes_round_trip(data: bytes) -> None:
-    assert decode_base45(encode_base45(data), at_most=1000) == data
+    """Also around 1,134 characters, where the lanes need a mask of their own."""
+    assert decode_base45(encode_base45(data), at_most=2000) == data
 
 
 @pytest.mark.parametrize("text", ["A", "ABCD", "abc", "Привет", ":::", "GGX", "::", "ABC\x00BC"])

@@ -5,13 +5,16 @@ import cbor2
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as st
 
 from epassport_credentials.cbor import encode_cbor
 from epassport_credentials.cose import PublicKey, read_sign1, sign_sign1, verify_sign1
 from epassport_credentials.errors import InvalidCredential, Reason
-from epassport_credentials.signer import LocalSigner, raw_signature
+from epassport_credentials.signer import LocalSigner, der_signature, raw_signature
+
+SIGNER = LocalSigner(ec.derive_private_key(77, ec.SECP256R1()))
 
 
 def message(protected: Mapping[int, object], unprotected: Mapping[int, object]) -> bytes:
@@ -119,6 +122,39 @@ def test_each_accepted_algorithm_verifies_only_with_its_own_kind_of_key(
         with pytest.raises(InvalidCredential) as refusal:
             verify_sign1(read, other)
         assert refusal.value.reason is Reason.WRONG_SIGNATURE
+
+
+@given(st.binary(max_size=600), st.booleans())
+def test_the_form_written_here_is_read_as_any_other_form_is(payload: bytes, named: bool) -> None:
+    """Without its tag a message takes the road of foreign messages; both must agree."""
+    message = sign_sign1(payload, SIGNER, name_key=named)
+    untagged = message.removeprefix(b"\xd2")
+    assert read_sign1(message) == read_sign1(untagged)
+    verify_sign1(read_sign1(message), SIGNER.public_key)
+
+
+@pytest.mark.parametrize("size", [0, 23, 24, 255, 256, 300])
+def test_a_length_that_is_not_the_shortest_or_not_true_is_malformed(size: int) -> None:
+    message = sign_sign1(bytes(size), SIGNER, name_key=False)
+    signature = message[-66:]
+    longer = b"\xd2\x84\x43\xa1\x01\x26\xa0\x5a" + size.to_bytes(4, "big") + bytes(size)
+    assert reason_of(longer + signature) is Reason.MALFORMED
+    assert reason_of(message[:-66] + b"\x00" + signature) is Reason.MALFORMED
+    assert reason_of(message + b"\x00") is Reason.MALFORMED
+
+
+@given(st.integers(1, 2**256 - 1), st.integers(1, 2**256 - 1))
+def test_a_raw_signature_becomes_der_and_back(r: int, s: int) -> None:
+    raw = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    assert der_signature(raw) == encode_dss_signature(r, s)
+    assert raw_signature(der_signature(raw)) == raw
+
+
+@pytest.mark.parametrize("first", [0, 1, 0x7F, 0x80, 0xFF])
+def test_der_integers_have_no_needless_zero_and_no_sign(first: int) -> None:
+    raw = bytes((first,)) + b"\x55" * 31 + bytes((first,)) + b"\xaa" * 31
+    halves = int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big")
+    assert der_signature(raw) == encode_dss_signature(*halves)
 
 
 @given(st.binary(max_size=200))

@@ -73,6 +73,7 @@ class EventCodec:
                 self._types[name] = event_type
                 self._adapters[event_type] = TypeAdapter(event_type)
             self._upcasters.update(aggregate.upcasters)
+        self._refuse_gaps()
 
     def encode(self, event: object) -> tuple[str, int, str]:
         """(type name, schema version, JSON text); raises where personal data is unsealed."""
@@ -91,15 +92,24 @@ class EventCodec:
         current = schema_version_of(event_type)
         if version == current:
             return self._adapters[event_type].validate_json(data)
-        if version > current:
+        if not 1 <= version < current:
             raise UnknownEvent(f"{name} version {version}, this build knows {current}")
         tree = json.loads(data)
         for step in range(version, current):
-            upcast = self._upcasters.get((name, step))
-            if upcast is None:
-                raise UnknownEvent(f"no upcaster for {name} version {step}")
-            tree = upcast(tree)
+            tree = self._upcasters[name, step](tree)
         return self._adapters[event_type].validate_json(json.dumps(tree))
+
+    def _refuse_gaps(self) -> None:
+        """Every old version can be read, and no upcaster waits for a version there never was."""
+        wanted = {
+            (name, version)
+            for name, event_type in self._types.items()
+            for version in range(1, schema_version_of(event_type))
+        }
+        if missing := sorted(wanted - self._upcasters.keys()):
+            raise ValueError(f"no upcaster for {missing[0][0]} version {missing[0][1]}")
+        if idle := sorted(self._upcasters.keys() - wanted):
+            raise ValueError(f"an upcaster for {idle[0][0]} version {idle[0][1]}, never stored")
 
     @property
     def event_types(self) -> Iterable[type]:

@@ -60,6 +60,12 @@ STREAMS_HELD_BY_GAP = Gauge(
 )
 
 DEADLINES_OVERDUE = Gauge("epassport_deadlines_overdue", "Waits whose time has passed.")
+DEADLINES_FAILING = Gauge(
+    "epassport_deadlines_failing", "Deadlines whose command failed and is sent again later."
+)
+REFUSALS_OPEN = Gauge(
+    "epassport_refusals_open", "Undeclared refusals of reactions that nobody has closed."
+)
 TASKS_WAITING = Gauge("epassport_tasks_waiting", "Tasks that are due and not stuck.")
 TASKS_STUCK = Gauge("epassport_tasks_stuck", "Tasks that gave up and wait for an operator.")
 OLDEST_TRANSACTION_SECONDS = Gauge(
@@ -74,6 +80,10 @@ async def sample(database: Database) -> None:
         row = await connection.fetchrow(
             """
             SELECT (SELECT count(*) FROM deadlines WHERE due_at < clock_timestamp()) AS overdue,
+                   (SELECT count(*) FROM failing_deadlines
+                      JOIN deadlines USING (stream_id, kind, started_by_version)) AS failing,
+                   (SELECT count(*) FROM reaction_refusals
+                     WHERE NOT declared AND closed_by IS NULL) AS refusals,
                    (SELECT count(*) FROM tasks
                      WHERE NOT stuck AND due_at < clock_timestamp()) AS waiting,
                    (SELECT count(*) FROM tasks WHERE stuck) AS stuck,
@@ -84,6 +94,8 @@ async def sample(database: Database) -> None:
     if row is None:
         raise LookupError("a SELECT of scalars gave no row")
     DEADLINES_OVERDUE.set(row["overdue"])
+    DEADLINES_FAILING.set(row["failing"])
+    REFUSALS_OPEN.set(row["refusals"])
     TASKS_WAITING.set(row["waiting"])
     TASKS_STUCK.set(row["stuck"])
     OLDEST_TRANSACTION_SECONDS.set(row["oldest"])

@@ -5,7 +5,7 @@ database, keys and group, from which each process takes the parts it runs.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -25,6 +25,7 @@ from epassport.digests import SearchKey
 from epassport.draining import ParkedStreams
 from epassport.errors import Unsafe
 from epassport.group import Group
+from epassport.health import Check
 from epassport.hints import Hints
 from epassport.http import Backing, Routes
 from epassport.jws import sign_compact
@@ -74,7 +75,9 @@ class Service:
 
     app: makes the service's own context, handed to routes and tasks; it is an async context
     manager, so that what it opens is closed. signs: the signing keys its processes open.
-    works: each kind of task with the function that makes its work from the context.
+    works: each kind of task with the function that makes its work from the context. begin_serving:
+    called with the context when `serve` starts; begins what shall not wait for the first request,
+    and returns checks for /readyz by name.
     """
 
     name: ServiceName
@@ -88,6 +91,7 @@ class Service:
     app: Callable[[Essentials], Any]
     works: Sequence[tuple[Task, Callable[[Any], Work]]] = ()
     signs: frozenset[SigningPurpose] = frozenset()
+    begin_serving: Callable[[Any], Mapping[str, Check]] = lambda _app: {}
 
 
 class KeysHandler:
@@ -135,7 +139,11 @@ class Running:
             f"epassport {self.service.name}",
             self.service.routes,
             self._backing(),
-            checks={"database": self._database_answers, "consumer": self._consumer_polls},
+            checks={
+                "database": self._database_answers,
+                "consumer": self._consumer_polls,
+                **self.service.begin_serving(self.app),
+            },
             operations=self.operations(),
         )
         async with asyncio.TaskGroup() as parent:

@@ -56,7 +56,6 @@ from epassport_credentials.identity import (
     identity_attributes,
     read_identity,
 )
-from epassport_credentials.portrait import MAX_PORTRAIT_BYTES, portrait_thumbnail
 from epassport_credentials.signer import Purpose, Signer
 from epassport_credentials.trust import TrustList
 
@@ -118,6 +117,9 @@ def with_portrait(card: IdentityCard, photo: bytes) -> IdentityCard:
     photo: JPEG or PNG
     Raises InvalidCredential: TOO_LONG, MALFORMED; ValueError if the name leaves no room.
     """
+    # Only an issuer draws portraits: a verifier need not have Pillow.
+    from epassport_credentials.portrait import MAX_PORTRAIT_BYTES, portrait_thumbnail
+
     bare = replace(card, portrait=b"")
     taken = len(encode_cbor({Format.IDENTITY_CARD.value: 1, **_identity_claims(bare)}))
     overhead = _SIGN1_OVERHEAD_BYTES + _ZLIB_OVERHEAD_BYTES + _PORTRAIT_HEADER_BYTES

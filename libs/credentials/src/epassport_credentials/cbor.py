@@ -2,8 +2,8 @@
 
 Stricter than the standard: shortest forms only, no indefinite lengths, no duplicate keys,
 nothing after the value, and no tag that makes the reader compute (dates, big numbers,
-references, patterns). What is read here therefore has one encoding, and reading it costs
-no more than its length.
+references, patterns). What `decode_cbor` reads therefore has one encoding, and reading it
+costs no more than its length.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,9 @@ import cbor2
 from epassport_credentials.errors import InvalidCredential, Reason
 
 MAX_DEPTH = 8
+
+_KEY_TYPES = frozenset({int, str})
+_MAPS = (dict, cbor2.frozendict)
 
 # Tags that cbor2 would turn into objects of its own.
 _COMPUTED_TAGS = (
@@ -27,16 +30,22 @@ def encode_cbor(value: object) -> bytes:
     return cbor2.dumps(value)
 
 
+def byte_string(data: bytes) -> bytes:
+    """The encoding of one byte string, for what is hashed at every check."""
+    size = len(data)
+    if size < 24:
+        return bytes((0x40 | size,)) + data
+    if size <= 0xFF:
+        return bytes((0x58, size)) + data
+    if size <= 0xFFFF:
+        return b"\x59" + size.to_bytes(2, "big") + data
+    return cbor2.dumps(data)
+
+
 def decode_cbor(data: bytes) -> object:
     """Raises InvalidCredential: MALFORMED. The length is limited by the caller."""
+    value = _load(data)
     try:
-        value = cbor2.loads(
-            data,
-            max_depth=MAX_DEPTH,
-            allow_indefinite=False,
-            allow_duplicate_keys=False,
-            semantic_decoders=_REFUSED_TAGS,
-        )
         again = cbor2.dumps(value)
     except cbor2.CBORError as error:
         raise InvalidCredential(Reason.MALFORMED, "not CBOR of this profile") from error
@@ -49,12 +58,34 @@ def decode_cbor_map(data: bytes) -> Mapping[int | str, object]:
     return as_map(decode_cbor(data))
 
 
+def decode_signed_map(data: bytes) -> Mapping[int | str, object]:
+    """The map at the start of what a signature covers. Raises InvalidCredential: MALFORMED.
+
+    Nobody but the signer could vary these bytes, so the second pass that proves their
+    shortest form, a tenth of the time of a whole check after the signature, is left out.
+    """
+    return as_map(_load(data))
+
+
 def as_map(value: object) -> Mapping[int | str, object]:
     """A map whose keys are integers and texts: `true` and 1.0 would equal 1 in Python."""
-    # Inside a tag cbor2 gives its frozendict, which is a Mapping and no dict.
-    if not isinstance(value, Mapping) or not all(type(key) in (int, str) for key in value):
-        raise InvalidCredential(Reason.MALFORMED, "not a map with integer or text keys")
-    return value
+    # Inside a tag cbor2 gives its frozendict, which is no dict.
+    if isinstance(value, _MAPS) and _KEY_TYPES.issuperset(map(type, value)):
+        return value
+    raise InvalidCredential(Reason.MALFORMED, "not a map with integer or text keys")
+
+
+def _load(data: bytes) -> object:
+    try:
+        return cbor2.loads(
+            data,
+            max_depth=MAX_DEPTH,
+            allow_indefinite=False,
+            allow_duplicate_keys=False,
+            semantic_decoders=_REFUSED_TAGS,
+        )
+    except cbor2.CBORError as error:
+        raise InvalidCredential(Reason.MALFORMED, "not CBOR of this profile") from error
 
 
 def _refuse(_value: object, _immutable: bool) -> NoReturn:

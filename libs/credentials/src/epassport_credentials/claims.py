@@ -45,8 +45,8 @@ def truth_of(claims: Mapping[Key, object], key: Key) -> bool:
 
 
 def instant_of(claims: Mapping[Key, object], key: Key) -> datetime:
-    seconds = integer_of(claims, key)
-    if not 0 <= seconds <= _LATEST:
+    seconds = claims.get(key)
+    if type(seconds) is not int or not 0 <= seconds <= _LATEST:
         raise InvalidCredential(Reason.MALFORMED, f"member {key} is not a date")
     return datetime.fromtimestamp(seconds, UTC)
 

@@ -7,15 +7,22 @@ do so exists"), no label may stand in both headers, and whatever `crit` names mu
 understood here.
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import cbor2
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from epassport_credentials.cbor import as_map, decode_cbor, decode_cbor_map, encode_cbor
+from epassport_credentials.cbor import (
+    as_map,
+    byte_string,
+    decode_cbor,
+    decode_cbor_map,
+    encode_cbor,
+)
 from epassport_credentials.errors import InvalidCredential, Reason
 from epassport_credentials.signer import Signer, der_signature, verify_es256
 
@@ -27,13 +34,22 @@ TAG_CWT = 61
 ALG, CRIT, CONTENT_TYPE, KID, TYP = 1, 2, 3, 4, 16
 ES256, EDDSA, ESP256, ES384 = -7, -8, -9, -35
 
+_SIGNATURE1 = b"\x84\x6aSignature1"
 _UNDERSTOOD = frozenset({ALG, CRIT, CONTENT_TYPE, KID, TYP})
 _PROTECTED_ES256 = encode_cbor({ALG: ES256})
+_HEADERS_ES256: Mapping[int | str, object] = {ALG: ES256}
 _ES384_BYTES = 96
 
+# Tag 18, an array of four, alg protected, kid of 8 bytes unprotected or nothing, then the
+# payload with its shortest length and a signature of 64 bytes.
+_EMITTED_FORM = re.compile(
+    rb"\xd2\x84\x43\xa1\x01\x26(?:\xa0|\xa1\x04\x48(.{8}))"
+    rb"(?:\x58([\x18-\xff])|\x59([\x01-\xff].))(.*)\x58\x40(.{64})",
+    re.DOTALL,
+)
 
-@dataclass(frozen=True)
-class Sign1:
+
+class Sign1(NamedTuple):
     """A message whose signature has not been checked yet."""
 
     protected: bytes
@@ -58,6 +74,28 @@ def read_sign1(message: bytes) -> Sign1:
 
     Raises InvalidCredential: MALFORMED, UNSUPPORTED_ALGORITHM, UNSUPPORTED_CRITICAL_HEADER.
     """
+    return _read_emitted_form(message) or _read_any_form(message)
+
+
+def _read_emitted_form(message: bytes) -> Sign1 | None:
+    """A message as `sign_sign1` writes it, taken apart in a fifth of the time."""
+    parts = _EMITTED_FORM.fullmatch(message)
+    if parts is None:
+        return None
+    key_id, size, long_size, payload, signature = parts.groups()
+    if len(payload) != int.from_bytes(size or long_size, "big"):
+        return None
+    return Sign1(
+        protected=_PROTECTED_ES256,
+        headers=_HEADERS_ES256 if key_id is None else {ALG: ES256, KID: key_id},
+        payload=payload,
+        signature=signature,
+        algorithm=ES256,
+        key_id=key_id,
+    )
+
+
+def _read_any_form(message: bytes) -> Sign1:
     match _without_tags(decode_cbor(message)):
         case [bytes(protected), unprotected, bytes(payload), bytes(signature)]:
             pass
@@ -131,7 +169,8 @@ def _key_id(value: object) -> bytes | None:
 
 
 def _signed_bytes(protected: bytes, external: bytes, payload: bytes) -> bytes:
-    return encode_cbor(["Signature1", protected, external, payload])
+    """Sig_structure (RFC 9052 §4.4): context, protected header, external data, payload."""
+    return _SIGNATURE1 + byte_string(protected) + byte_string(external) + byte_string(payload)
 
 
 def _verify_es384(key: ec.EllipticCurvePublicKey, signature: bytes, signed: bytes) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
-from epassport_credentials.cbor import as_map, decode_cbor_map, encode_cbor
+from epassport_credentials.cbor import as_map, decode_signed_map, encode_cbor
 from epassport_credentials.claims import Claims, integer_of, text_of
 from epassport_credentials.cose import Sign1, read_sign1, sign_sign1, verify_sign1
 from epassport_credentials.errors import InvalidCredential, Reason
@@ -29,6 +29,8 @@ class Format(IntEnum):
     MOBILE_ATTESTATION = -65539
     MOBILE_PRESENTATION = -65540
 
+
+_FORMATS: Mapping[int | str | None, Format] = {known.value: known for known in Format}
 
 DOCUMENT_REF = -65541
 ATTESTATION = -65542
@@ -70,11 +72,11 @@ def open_cwt(
 
 
 def read_claims(sign1: Sign1) -> tuple[Format, Claims]:
-    claims = decode_cbor_map(sign1.payload)
+    claims = decode_signed_map(sign1.payload)
     first = next(iter(claims), None)
-    if first not in tuple(Format):
+    token_format = _FORMATS.get(first)
+    if token_format is None:
         raise InvalidCredential(Reason.UNKNOWN_FORMAT, "the first claim names no known format")
-    token_format = Format(first)
     if integer_of(claims, token_format.value) != VERSION:
         raise InvalidCredential(Reason.UNKNOWN_VERSION, f"known is {VERSION}")
     return token_format, claims

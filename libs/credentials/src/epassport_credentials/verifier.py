@@ -40,6 +40,15 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
+# What a status makes of a card; with any other reason the pack cannot tell.
+_OUTCOMES = {
+    None: Outcome.GOOD,
+    Reason.REVOKED: Outcome.REFUSED,
+    Reason.SUSPENDED: Outcome.REFUSED,
+    Reason.NOT_IN_FORCE: Outcome.REFUSED,
+}
+
+
 @dataclass(frozen=True)
 class Verdict:
     """reason: none only when good; since: only when unknown.
@@ -92,13 +101,14 @@ def verify_offline(
 def _card_verdict(
     card: SmallCard | IdentityCard, pack: OfflinePack, *, now: datetime, freshness: timedelta
 ) -> Verdict:
-    standing = _standing(card.status, pack, now=now, freshness=freshness)
-    good = standing.outcome is Outcome.GOOD
+    reason, as_of = _standing(card.status, pack, now=now, freshness=freshness)
+    outcome = _OUTCOMES.get(reason, Outcome.UNKNOWN)
+    good = outcome is Outcome.GOOD
     return Verdict(
-        outcome=standing.outcome,
-        reason=standing.reason,
-        since=standing.since,
-        as_of=standing.as_of,
+        outcome=outcome,
+        reason=reason,
+        since=as_of if outcome is Outcome.UNKNOWN else None,
+        as_of=as_of,
         shown=_shown(card) if good else {},
         portrait=card.portrait if good and isinstance(card, IdentityCard) else None,
         document_ref=card.document_ref,
@@ -122,38 +132,36 @@ def _mobile_verdict(
 
 def _standing(
     reference: StatusReference, pack: OfflinePack, *, now: datetime, freshness: timedelta
-) -> Verdict:
-    """What the pack knows of one document. Raises InvalidCredential: INDEX_OUT_OF_RANGE,
-    UNKNOWN_STATUS."""
+) -> tuple[Reason | None, datetime]:
+    """What the pack knows of one document, none if it is in force, and since when.
+
+    Raises InvalidCredential: INDEX_OUT_OF_RANGE, UNKNOWN_STATUS.
+    """
     status_list = pack.status_lists.get(reference.uri)
     if status_list is None:
-        return _unknown(Reason.STATUS_NOT_IN_PACK, pack.created_at)
+        return Reason.STATUS_NOT_IN_PACK, pack.created_at
     as_of = min(status_list.issued_at, pack.created_at)
     status = status_list.statuses.status_at(reference.index)
     if status is Status.INVALID:  # revocation is final, so an old pack knows it as well
-        return Verdict(Outcome.REFUSED, Reason.REVOKED, as_of=as_of)
+        return Reason.REVOKED, as_of
     unusable = _unusable(pack, now)
     if unusable is None and now - as_of > freshness:
         unusable = Reason.PACK_TOO_OLD
     if unusable is not None:
-        return _unknown(unusable, as_of)
+        return unusable, as_of
     match status:
-        case Status.SUSPENDED:
-            return Verdict(Outcome.REFUSED, Reason.SUSPENDED, as_of=as_of)
-        case Status.NOT_IN_FORCE:
-            return Verdict(Outcome.REFUSED, Reason.NOT_IN_FORCE, as_of=as_of)
         case Status.VALID:
-            return Verdict(Outcome.GOOD, as_of=as_of)
+            return None, as_of
+        case Status.SUSPENDED:
+            return Reason.SUSPENDED, as_of
+        case Status.NOT_IN_FORCE:
+            return Reason.NOT_IN_FORCE, as_of
 
 
 def _unusable(pack: OfflinePack, now: datetime) -> Reason | None:
     if now < pack.created_at:  # the clock was set back: nothing can be said about age
         return Reason.NOT_YET_VALID
     return Reason.PACK_EXPIRED if now >= pack.valid_until else None
-
-
-def _unknown(reason: Reason, since: datetime) -> Verdict:
-    return Verdict(Outcome.UNKNOWN, reason, since=since, as_of=since)
 
 
 def _shown(
