@@ -59,6 +59,10 @@ generated: $(VENV)
 unit: $(VENV) $(ENGINE_CLASSES)
 	$(PYTEST) -m "not stack" libs services
 
+conformance: $(VENV) ## our documents read by other people's software, their vectors read by ours
+	$(PYTEST) tests/conformance
+	$(PYTHON) -m tests.conformance.table
+
 bench: $(VENV) ## ours against the bare work nobody can avoid; writes build/bench/results.json
 	$(PYTHON) -m tests.benchmarks
 

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,9 @@ from epassport_credentials.cbor import decode_cbor_map
 from epassport_credentials.cose import PublicKey, read_sign1, verify_sign1
 from epassport_credentials.errors import InvalidCredential, Reason
 
+Note = Callable[[str, object], None]
+
+ROW = ("COSE_Sign1", "COSE-WG examples", "theirs to ours")
 ACCEPTED = [
     "CWT/A_3",
     "RFC8152/Appendix_C_2_1",
@@ -64,7 +67,8 @@ def external_of(vector: Mapping[str, Any]) -> bytes:
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
-def test_a_good_example_verifies(name: str, vectors: Path) -> None:
+def test_a_good_example_verifies(name: str, vectors: Path, record_property: Note) -> None:
+    record_property("conformance", (*ROW, "read"))
     vector = example(vectors, name)
     message = read_sign1(message_of(vector))
     verify_sign1(message, key_of(vector), external=external_of(vector))
@@ -75,7 +79,8 @@ def test_a_good_example_verifies(name: str, vectors: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ALTERED)
-def test_an_altered_example_is_refused(name: str, vectors: Path) -> None:
+def test_an_altered_example_is_refused(name: str, vectors: Path, record_property: Note) -> None:
+    record_property("conformance", (*ROW, "altered refused"))
     vector = example(vectors, name)
     assert vector["fail"] is True
     with pytest.raises(InvalidCredential):
@@ -84,8 +89,9 @@ def test_an_altered_example_is_refused(name: str, vectors: Path) -> None:
 
 @pytest.mark.parametrize(("name", "reason"), REFUSED.items())
 def test_what_is_not_accepted_here_is_refused_with_its_reason(
-    name: str, reason: Reason, vectors: Path
+    name: str, reason: Reason, vectors: Path, record_property: Note
 ) -> None:
+    record_property("conformance", (*ROW, "not accepted here, refused"))
     with pytest.raises(InvalidCredential) as refusal:
         read_sign1(message_of(example(vectors, name)))
     assert refusal.value.reason is reason

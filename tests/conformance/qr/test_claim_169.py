@@ -1,7 +1,7 @@
 """Claim 169 both ways: published codes read by our layers, our cards read by a foreign reader."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,10 @@ from epassport_credentials.errors import InvalidCredential, Reason
 from epassport_credentials.identity import Identity, Sex
 from epassport_credentials.signer import LocalSigner
 
+Note = Callable[[str, object], None]
+
+READER = "claim169 0.3.0"
+VECTORS = ("claim 169", "claim-169 vectors", "theirs to ours")
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SECRET = 4242
 SIGNER = LocalSigner(ec.derive_private_key(SECRET, ec.SECP256R1()))
@@ -50,7 +54,10 @@ def key_of(vector: Mapping[str, Any]) -> PublicKey:
 
 
 @pytest.mark.parametrize("name", ["valid/ecdsa-p256-signed", "valid/ed25519-signed"])
-def test_a_published_signed_code_verifies_and_its_person_is_read(name: str, vectors: Path) -> None:
+def test_a_published_signed_code_verifies_and_its_person_is_read(
+    name: str, vectors: Path, record_property: Note
+) -> None:
+    record_property("conformance", (*VECTORS, "read"))
     vector = example(vectors, name)
     message = message_of(vector["qr_data"])
     verify_sign1(message, key_of(vector))
@@ -63,7 +70,10 @@ def test_a_published_signed_code_verifies_and_its_person_is_read(name: str, vect
     "name",
     ["valid/minimal", "valid/demographics-full", "valid/with-face", "edge/unknown-fields"],
 )
-def test_a_published_unsigned_code_is_read_but_never_verifies(name: str, vectors: Path) -> None:
+def test_a_published_unsigned_code_is_read_but_never_verifies(
+    name: str, vectors: Path, record_property: Note
+) -> None:
+    record_property("conformance", (*VECTORS, "unsigned refused"))
     vector = example(vectors, name)
     message = message_of(vector["qr_data"])
     attributes = as_map(decode_cbor_map(message.payload)[IDENTITY_DATA])
@@ -74,7 +84,8 @@ def test_a_published_unsigned_code_is_read_but_never_verifies(name: str, vectors
 
 
 @pytest.mark.parametrize("name", ["bad-base45", "bad-zlib", "not-cose"])
-def test_a_published_bad_code_is_malformed(name: str, vectors: Path) -> None:
+def test_a_published_bad_code_is_malformed(name: str, vectors: Path, record_property: Note) -> None:
+    record_property("conformance", (*VECTORS, "malformed refused"))
     with pytest.raises(InvalidCredential) as refusal:
         message_of(example(vectors, f"invalid/{name}")["qr_data"])
     assert refusal.value.reason is Reason.MALFORMED
@@ -86,7 +97,8 @@ def read_abroad(text: str, secret: int = SECRET) -> Any:
     return claim169.decode(text, verify_with_ecdsa_p256=point, validate_timestamps=False)
 
 
-def test_a_foreign_reader_reads_our_identity_card() -> None:
+def test_a_foreign_reader_reads_our_identity_card(record_property: Note) -> None:
+    record_property("conformance", ("identity card QR", READER, "ours to theirs", "read"))
     card = IdentityCard(
         bytes(16), IDENTITY, NOW, NOW + timedelta(days=3652), STATUS, portrait=b"RIFFportrait"
     )
@@ -99,7 +111,8 @@ def test_a_foreign_reader_reads_our_identity_card() -> None:
     assert result.cwt_meta.expires_at == int((NOW + timedelta(days=3652)).timestamp())
 
 
-def test_a_foreign_reader_reads_our_small_card_and_finds_no_person() -> None:
+def test_a_foreign_reader_reads_our_small_card_and_finds_no_person(record_property: Note) -> None:
+    record_property("conformance", ("small card QR", READER, "ours to theirs", "read"))
     card = SmallCard(bytes(16), True, NOW, NOW + timedelta(days=3652), STATUS)
     result = read_abroad(issue_small_card_qr(card, SIGNER))
     assert result.verification_status == "verified"
@@ -107,13 +120,15 @@ def test_a_foreign_reader_reads_our_small_card_and_finds_no_person() -> None:
     assert result.claim169.id is None
 
 
-def test_a_foreign_reader_refuses_our_card_under_another_key() -> None:
+def test_a_foreign_reader_refuses_our_card_under_another_key(record_property: Note) -> None:
+    record_property("conformance", ("small card QR", READER, "ours to theirs", "other key refused"))
     card = SmallCard(bytes(16), True, NOW, NOW + timedelta(days=3652), STATUS)
     with pytest.raises(claim169.SignatureError):
         read_abroad(issue_small_card_qr(card, SIGNER), secret=SECRET + 1)
 
 
-def test_what_a_foreign_writer_signed_is_read_here() -> None:
+def test_what_a_foreign_writer_signed_is_read_here(record_property: Note) -> None:
+    record_property("conformance", ("claim 169", READER, "theirs to ours", "read"))
     person = claim169.Claim169Input(id="700123456", full_name="Подъёмная Юлия")
     meta = claim169.CwtMetaInput(issuer="https://issuer.test", expires_at=2_000_000_000)
     text = claim169.encode(person, meta, sign_with_ecdsa_p256=SECRET.to_bytes(32, "big"))
