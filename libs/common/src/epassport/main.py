@@ -20,8 +20,9 @@ from epassport.entrypoints import (
     run_once,
     run_processes,
 )
-from epassport.errors import Unsafe
+from epassport.errors import EndsProcess, Unsafe
 from epassport.operate import operate
+from epassport.preflight import findings
 from epassport.rebuild import rebuild
 from epassport.service import Running, Service, running
 from epassport.telemetry import configure
@@ -87,8 +88,13 @@ async def _operate(service: Service, asked: argparse.Namespace) -> None:
 
 
 async def _check(service: Service) -> None:
-    async with running(service):
-        log.info("checked", service=service.name)
+    found = await findings(service)
+    for finding in found:
+        sys.stdout.write(f"{finding}\n")
+    sys.stdout.flush()
+    if found:
+        raise EndsProcess(f"{len(found)} findings, each a line of its own")
+    log.info("checked", service=service.name)
 
 
 def _part(opened: Running, command: Command) -> Factory:
@@ -103,8 +109,15 @@ def _part(opened: Running, command: Command) -> Factory:
 
 
 async def _one(service: Service, command: Command) -> None:
-    async with running(service) as opened:
-        await _part(opened, command)()
+    """The part alone, and beside it its health, where a port is set and the part has none."""
+    beside = command is not Command.SERVE and service.settings.health_port > 0
+    async with running(service) as opened, asyncio.TaskGroup() as parent:
+        health = parent.create_task(opened.health(command), name="health") if beside else None
+        try:
+            await _part(opened, command)()
+        finally:
+            if health is not None:
+                health.cancel()
 
 
 def _all(service: Service) -> dict[str, Factory]:
