@@ -24,7 +24,8 @@ A service reads its settings once, from its environment. A secret is never a val
 names a file. Start-up ends with one line and exit code 2 where a setting is missing, does not
 fit, or is unsafe beside another one; which ones are is written in `epassport.settings`
 (`_unsafe_combinations`) and in the settings of the service. `python -m <package> check` reads
-them, opens key store, trust file and database, and ends.
+them, opens key store, trust file and database, asks Kafka for the service's topics, prints one line
+per finding, and exits with 1 where there is one.
 
 "file" is a file that exists at start-up; "path" is looked at when it is used. A setting without
 a default is required.

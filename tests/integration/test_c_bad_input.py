@@ -106,7 +106,7 @@ CASES = {
         {"purpose": CANARY, "claims": [CANARY], "basis": ""}, 422, "invalid-body",
     ),
     "an unknown card": Sent(
-        CARDS, f"/v1/cards/{UNKNOWN}/accept-quality", CARD_INSPECTOR, None, 409, "card-not-written"
+        CARDS, f"/v1/cards/{UNKNOWN}/accept-quality", CARD_INSPECTOR, None, 404, "unknown-id"
     ),
     "an unknown application": Sent(
         ENROLLMENT, f"/v1/applications/{UNKNOWN}/withdraw",
@@ -117,7 +117,7 @@ CASES = {
     ),
     "an unknown document": Sent(
         VERIFICATION, f"/v1/documents/{UNKNOWN}/revoke", ADMINISTRATOR, {"reason": "ordered"},
-        409, "document-unknown",
+        404, "unknown-id",
     ),
     "another's profile": Sent(
         PROFILE, f"/v1/profiles/{UNKNOWN}/close", SOMEBODY, None, 404, "unknown-id"

@@ -28,6 +28,7 @@ class PutBox:
     label: str | None = None
     room: int = 0
     owner: UUID | None = None
+    owner_required: bool = True
 
 
 @dataclass(frozen=True)
@@ -97,10 +98,11 @@ LIMIT = 3
 
 def decide(command: Any, shelf: Shelf, *others: Shelf) -> Sequence[Any] | Refused:
     match command:
-        case PutBox(at, label, room, owner):
+        case PutBox(at, label, room, owner, required):
             if shelf.boxes + sum(other.boxes for other in others) >= LIMIT:
                 return Refused(FULL)
-            secret = Personal(owner, "document-number", "900123456") if owner else None
+            number = "900123456"
+            secret = owner and Personal(owner, "document-number", number, required=required)
             return [
                 BoxPut(at, secret),
                 *([Claim("label", label.encode(), LABEL_TAKEN)] if label else []),

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from epassport_credentials.identity import has_reached
+from epassport_credentials.identity import has_reached, is_over_18
 
 
 @pytest.mark.parametrize(
@@ -19,4 +19,4 @@ from epassport_credentials.identity import has_reached
 def test_eighteen_is_reached_on_the_day_after_the_birthday(
     born: date, today: date, adult: bool
 ) -> None:
-    assert has_reached(18, born, today) is adult
+    assert has_reached(18, born, today) is is_over_18(born, today) is adult

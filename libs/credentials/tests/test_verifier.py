@@ -120,6 +120,15 @@ def test_a_valid_card_is_good_and_shows_its_age_flag(
     )
 
 
+def test_the_card_of_who_was_a_minor_is_good_and_shows_no_age(
+    small_card: SmallCard, signers: Signers, pack: OfflinePack, now: datetime
+) -> None:
+    reference = replace(small_card.status, index=INDEX[Status.VALID])
+    minors = replace(small_card, over_18=False, status=reference)
+    verdict = verify_offline(issue_small_card_qr(minors, signers[Purpose.CARD_QR]), pack, now=now)
+    assert (verdict.outcome, verdict.shown) == (Outcome.GOOD, {})
+
+
 @pytest.mark.parametrize(
     ("standing", "reason"),
     [

@@ -5,6 +5,7 @@ Other services are played by their key stores: they seal, and send their keys.
 
 import random
 from datetime import timedelta
+from urllib.parse import parse_qsl
 from uuid import UUID, uuid4
 
 import pytest
@@ -35,6 +36,8 @@ from epassport_contracts.events.enrollment import (
     PausedStep,
 )
 from epassport_credentials.passive_authentication import passive_authentication
+
+NOBODY = str(UUID(int=404))
 
 
 async def test_three_parts_in_any_order_and_late_keys_become_a_genuine_chip(
@@ -253,13 +256,27 @@ async def test_a_rebuilt_read_model_equals_the_live_one(bureau: Bureau) -> None:
         (OPERATOR, "GET", "/v1/blank-lots/none", 404),
         (OPERATOR, "GET", "/v1/batches/{ref}", 404),
         (OPERATOR, "GET", "/v1/queue?state=burnt", 422),
-        (INSPECTOR, "POST", "/v1/cards/{ref}/accept-quality", 409),
+        *(
+            (BOTH.subject, "POST", f"/v1/{path}", 404)
+            for path in (
+                "cards/{ref}/accept-quality",
+                "cards/{ref}/reject-quality?reason=x",
+                "cards/{ref}/pack?batch_id={ref}",
+                "cards/{ref}/lost-in-transit",
+                "batches/{ref}/close",
+                "batches/{ref}/dispatch?courier=x",
+            )
+        ),
     ],
 )
 async def test_who_may_not_or_asks_for_nothing_known_is_told_so(
     bureau: Bureau, who: str, method: str, path: str, status: int
 ) -> None:
-    where = path.format(ref=UUID(int=404))
-    answer = await (bureau.get(who, where) if method == "GET" else bureau.post(who, where))
+    where, _, body = path.format(ref=NOBODY).partition("?")
+    if method == "GET":
+        answer = await bureau.get(who, where if not body else f"{where}?{body}")
+    else:
+        answer = await bureau.post(who, where, **dict(parse_qsl(body)))
     assert answer.status_code == status
+    assert await bureau.rows("SELECT FROM streams WHERE stream_id LIKE '%/' || $1", NOBODY) == []
     assert answer.headers["content-type"] == "application/problem+json"

@@ -1,6 +1,7 @@
 """What is prepared says of the holder what the order says, and every reader finds it."""
 
 import io
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
@@ -92,6 +93,19 @@ def test_the_small_code_tells_age_and_status_and_nothing_else(made: Prepared) ->
     assert small == SmallCard(REF.bytes, True, AT, expires_at, ABOUT.status)
 
 
+@pytest.mark.parametrize(("born", "over_18"), [(22, False), (21, True)])
+def test_the_small_code_says_over_18_from_the_day_after_the_birthday(
+    born: int, over_18: bool
+) -> None:
+    person = PERSON.model_copy(update={"birth_date": date(2008, 11, born)})
+    about = replace(ABOUT, identity=person)
+    small = open_card_qr(
+        prepare(about, SIGNER, dpi=300, specimen=True).prints[SMALL_CODE].decode(), TRUST, now=AT
+    )
+    assert isinstance(small, SmallCard)
+    assert small.over_18 is over_18
+
+
 def test_the_identity_code_tells_who_the_holder_is(made: Prepared) -> None:
     card = open_card_qr(made.prints[IDENTITY_CODE].decode(), TRUST, now=AT)
     assert isinstance(card, IdentityCard)
@@ -132,9 +146,11 @@ def test_a_portrait_that_is_no_picture_is_refused() -> None:
         chip_portrait(b"\xff\xd8\xff no picture")
 
 
-def test_a_name_without_an_image_in_the_zone_is_refused() -> None:
-    unreadable = PERSON.model_copy(update={"surname": "李"})
-    about = Particulars(**{**vars(ABOUT), "identity": unreadable})
+@pytest.mark.parametrize("name", ["李", "Müller", "Ґалаган", "Иванов2"])
+@pytest.mark.parametrize("part", ["surname", "given_name", "patronymic"])
+def test_a_name_without_an_image_in_the_zone_is_refused(part: str, name: str) -> None:
+    """The same names that enrollment refuses at the counter."""
+    about = replace(ABOUT, identity=PERSON.model_copy(update={part: name}))
     with pytest.raises(InvalidCredential):
         prepare(about, SIGNER, dpi=300, specimen=True)
 

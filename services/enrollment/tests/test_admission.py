@@ -185,6 +185,21 @@ def test_the_birth_certificate_stands_for_the_passport_at_fourteen_only() -> Non
     assert refusal_of(older) == Reason.PAPER_PASSPORT_MISSING
 
 
+@pytest.mark.parametrize("name", ["李", "Müller", "Ґалаган", "Иванов2", "Ь"])
+@pytest.mark.parametrize("part", ["surname", "given_name", "patronymic"])
+def test_a_name_that_no_machine_readable_zone_can_hold_is_refused(part: str, name: str) -> None:
+    assert refusal_of(submission(identity=aged(30, **{part: name}))) == (
+        Reason.NAME_NOT_TRANSLITERABLE
+    )
+
+
+@pytest.mark.parametrize("name", ["Ёлкина-Щукина", "д'Артаньян", "Smith", "Мамед оглы"])
+def test_russian_and_plain_latin_names_are_written(name: str) -> None:
+    person = aged(30, surname=name, given_name=name, patronymic=name)
+    assert admitted(submission(identity=person))
+    assert admitted(submission(identity=aged(30, patronymic=None)))
+
+
 def test_wishes_with_their_consents_are_sealed() -> None:
     decision = application.decide(
         submission(wishes=RIGHT_WISHES, consents=ALL_CONSENTS), None, OPEN, DESK

@@ -93,9 +93,9 @@ class Issuers:
         )
         return TrustList("test", self.now, self.now + day, keys)
 
-    def small_card(self, document_ref: UUID) -> str:
+    def small_card(self, document_ref: UUID, *, over_18: bool = True) -> str:
         ends = self.now + timedelta(days=3652)
-        card = SmallCard(document_ref.bytes, True, self.now, ends, self.status)
+        card = SmallCard(document_ref.bytes, over_18, self.now, ends, self.status)
         return issue_small_card_qr(card, self.card)
 
     def identity_card(self, document_ref: UUID, person: Identity = PERSON) -> str:

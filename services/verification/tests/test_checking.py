@@ -36,6 +36,7 @@ def test_the_identity_card_states_who_the_holder_is(issuers: Any) -> None:
         "surname": "Подъёмная",
         "given-name": "Юлия",
         "patronymic": "Эдуардовна",
+        "over-18": True,
         "birth-date": "1990-05-17",
         "sex": "F",
         "document-number": "700123456",
@@ -43,6 +44,24 @@ def test_the_identity_card_states_who_the_holder_is(issuers: Any) -> None:
         "portrait": base64.b64encode(b"portrait").decode(),
         "document-valid": True,
     }
+
+
+def test_a_small_card_made_for_a_minor_says_neither_yes_nor_no_about_age(issuers: Any) -> None:
+    """It was no on the day it was made; the card lives past the birthday."""
+    code = opened(issuers, issuers.small_card(REF, over_18=False))
+    assert code.stated == {"document-valid": True}
+    assert answered(code.stated, ["over-18"]) == {}
+
+
+@pytest.mark.parametrize(("hours", "over_18"), [(11, False), (12, True)])
+def test_an_identity_card_tells_the_age_of_the_day_it_is_checked(
+    issuers: Any, hours: int, over_18: bool
+) -> None:
+    """Made at noon of the eighteenth birthday; the day ends while it is valid."""
+    birthday = issuers.now.date().replace(year=issuers.now.year - 18)
+    person = Identity("Ким Анна", birthday, Sex.FEMALE, "700123456", "RUS")
+    code = opened(issuers, issuers.identity_card(REF, person), later=timedelta(hours=hours))
+    assert code.stated["over-18"] is over_18
 
 
 @pytest.mark.parametrize(

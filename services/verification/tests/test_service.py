@@ -48,6 +48,13 @@ async def test_a_card_is_good_only_while_its_document_is_in_force(town: Any) -> 
     assert (lost["outcome"], lost["reason"], lost["claims"]) == ("refused", "suspended", {})
 
 
+async def test_the_card_of_who_was_a_minor_is_good_and_its_age_is_not_stated(town: Any) -> None:
+    paper = await town.issue()
+    await town.activate(paper)
+    told = await town.check(town.issuers.small_card(paper.ref, over_18=False))
+    assert (told["outcome"], told["claims"], told["not_stated"]) == ("good", {}, ["over-18"])
+
+
 async def test_the_holder_in_person_takes_a_loss_back(town: Any) -> None:
     paper = await town.issue()
     await town.activate(paper)

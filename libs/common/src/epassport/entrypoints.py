@@ -165,23 +165,23 @@ def _exit_code(task: "asyncio.Task[None]", *, may_end: bool) -> int:
             return STOPPED
         log.error("process-ended", name=task.get_name())
         return DIED
-    judged = _in_group(error, EndsProcess)
-    if judged is not None:
+    # Only our own judgements have texts that are known to hold nothing personal.
+    if (judged := _in_group(error, EndsProcess)) is not None:
         log.error("process-ends", name=task.get_name(), refusal=str(judged))
         return DIED
-    refused = isinstance(error, Unsafe | SchemaMismatch)
-    # Only our own refusals have texts that are known to hold nothing personal.
-    refusal = {"refusal": str(error)} if refused else {}
-    log.error("process-died", name=task.get_name(), **refusal, **describe(error))
-    return REFUSED if refused else DIED
+    if (refused := _in_group(error, Unsafe, SchemaMismatch)) is not None:
+        log.error("process-died", name=task.get_name(), refusal=str(refused), **describe(error))
+        return REFUSED
+    log.error("process-died", name=task.get_name(), **describe(error))
+    return DIED
 
 
-def _in_group(error: BaseException, wanted: type[EndsProcess]) -> EndsProcess | None:
+def _in_group(error: BaseException, *wanted: type[Exception]) -> BaseException | None:
     """The first of its kind: the parts of one loop end in a group of errors."""
     if isinstance(error, wanted):
         return error
     members = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
-    return next((found for one in members if (found := _in_group(one, wanted))), None)
+    return next((found for one in members if (found := _in_group(one, *wanted))), None)
 
 
 def _log_lost_exception(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

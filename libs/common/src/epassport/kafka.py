@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from faststream.kafka import KafkaBroker
 from faststream.security import (
     BaseSecurity,
@@ -115,12 +116,25 @@ class KafkaClients:
     def producer_arguments(self, transactional_id: str | None) -> dict[str, Any]:
         """Idempotent: its own retries neither repeat nor reorder a record."""
         arguments: dict[str, Any] = {
-            "bootstrap_servers": self.settings.bootstrap,
-            "client_id": self._client_id,
+            **self._connection(),
             "acks": "all",
             "enable_idempotence": True,
             "max_request_size": MAX_REQUEST_BYTES,
             "max_batch_size": 64 * 1024,
+        }
+        if transactional_id is not None:
+            arguments["transactional_id"] = transactional_id
+            arguments["transaction_timeout_ms"] = TRANSACTION_MS
+        return arguments
+
+    def admin(self) -> AIOKafkaAdminClient:
+        """For looking only: nothing of ours makes or changes a topic."""
+        return AIOKafkaAdminClient(**self._connection())
+
+    def _connection(self) -> dict[str, Any]:
+        arguments: dict[str, Any] = {
+            "bootstrap_servers": self.settings.bootstrap,
+            "client_id": self._client_id,
             "request_timeout_ms": REQUEST_MS,
             "security_protocol": self.settings.security_protocol,
             "ssl_context": self.settings.tls(),
@@ -128,9 +142,6 @@ class KafkaClients:
         if (login := self.settings.login()) is not None:
             arguments["sasl_mechanism"] = self.settings.sasl_mechanism
             arguments["sasl_plain_username"], arguments["sasl_plain_password"] = login
-        if transactional_id is not None:
-            arguments["transactional_id"] = transactional_id
-            arguments["transaction_timeout_ms"] = TRANSACTION_MS
         return arguments
 
     def broker(self) -> KafkaBroker:

@@ -20,8 +20,9 @@ from epassport.entrypoints import (
     run_once,
     run_processes,
 )
-from epassport.errors import Unsafe
+from epassport.errors import EndsProcess, Unsafe
 from epassport.operate import operate
+from epassport.preflight import findings
 from epassport.rebuild import rebuild
 from epassport.service import Running, Service, running
 from epassport.telemetry import configure
@@ -87,8 +88,13 @@ async def _operate(service: Service, asked: argparse.Namespace) -> None:
 
 
 async def _check(service: Service) -> None:
-    async with running(service):
-        log.info("checked", service=service.name)
+    found = await findings(service)
+    for finding in found:
+        sys.stdout.write(f"{finding}\n")
+    sys.stdout.flush()
+    if found:
+        raise EndsProcess(f"{len(found)} findings, each a line of its own")
+    log.info("checked", service=service.name)
 
 
 def _part(opened: Running, command: Command) -> Factory:
@@ -103,12 +109,17 @@ def _part(opened: Running, command: Command) -> Factory:
 
 
 async def _one(service: Service, command: Command) -> None:
+    """The part alone; beside it the hints and, where a port is set and the part has none, its
+    health."""
     async with running(service) as opened, asyncio.TaskGroup() as parent:
-        hints = parent.create_task(opened.hints())
+        beside = [parent.create_task(opened.hints(), name="hints")]
+        if command is not Command.SERVE and service.settings.health_port > 0:
+            beside.append(parent.create_task(opened.health(command), name="health"))
         try:
             await _part(opened, command)()
         finally:
-            hints.cancel()
+            for one in beside:
+                one.cancel()
 
 
 def _all(service: Service) -> dict[str, Factory]:

@@ -42,7 +42,7 @@ from epassport.readmodel import ReadModel
 from epassport.records import Incoming
 from epassport.relay import Relay
 from epassport.settings import Settings
-from epassport.shell import build_app, serve
+from epassport.shell import build_app, build_health_app, serve
 from epassport.signals import Signals
 from epassport.signing import SigningPurpose
 from epassport.slices import SliceHandler
@@ -54,6 +54,7 @@ from epassport_contracts.events.enrollment import ErasureOrdered
 from epassport_contracts.registry import BY_NAME, SUBJECT_KEYS
 
 POLLED_WITHIN = timedelta(seconds=30)
+STEPPED_WITHIN_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,7 @@ class Running:
     tokens: TokenVerifier
     bus: CommandBus = field(init=False)
     consumer: ConsumerRunner | None = None
+    timer: Timer | None = None
 
     def __post_init__(self) -> None:
         self.bus = CommandBus(self.group.execute)
@@ -152,6 +154,17 @@ class Running:
                 await serve(app, settings.http_host, settings.http_port)
             finally:
                 forming_groups.cancel()
+
+    async def health(self, command: str) -> None:
+        """/livez, /readyz and /metrics of a process that answers nothing else."""
+        checks: dict[str, Check] = {"database": self._database_answers}
+        if command == "consume":
+            checks["consumer"] = self._consumer_polls
+        if command == "timers":
+            checks["timers"] = self._timers_step
+        settings = self.service.settings
+        app = build_health_app(self.essentials.database, checks=checks)
+        await serve(app, settings.health_host, settings.health_port)
 
     async def consume(self) -> None:
         """Everything this service hears on Kafka."""
@@ -209,9 +222,10 @@ class Running:
         await Hints(self.service.settings.postgres_dsn(), self.signals).run()
 
     async def timers(self) -> None:
-        await Timer(
+        self.timer = Timer(
             self.service.name, self.essentials.database, self.group, self.essentials.clock
-        ).run()
+        )
+        await self.timer.run()
 
     def _backing(self) -> Backing[Any]:
         essentials = self.essentials
@@ -246,6 +260,10 @@ class Running:
             age = subscription.last_poll_age
             if age is None or age > POLLED_WITHIN:
                 raise TimeoutError(f"{subscription.consumer} on {subscription.topic}")
+
+    async def _timers_step(self) -> None:
+        if self.timer is not None and self.timer.idle_seconds > STEPPED_WITHIN_SECONDS:
+            raise TimeoutError("the timer's last step is too long ago")
 
 
 def _destroy_keys(event: ErasureOrdered) -> list[Send]:

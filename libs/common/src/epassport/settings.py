@@ -31,7 +31,9 @@ class Settings(BaseSettings):
     profile: Literal["production", "sandbox"] = "production"
 
     postgres_dsn_file: FilePath = Field(description="file with the connection string")
-    postgres_connections: int = Field(default=8, ge=1, le=100)
+    postgres_connections: int = Field(
+        default=8, ge=2, le=100, description="of each process; timers need two at a time"
+    )
 
     kafka_bootstrap: _Bootstrap = Field(description="host:port, comma-separated")
     kafka_security: Literal["plaintext", "tls"] = "tls"
@@ -55,6 +57,16 @@ class Settings(BaseSettings):
 
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=0, le=65535)
+
+    health_host: str = "127.0.0.1"
+    health_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="health and metrics of consume, project, relay, timers and work, each by"
+        " itself; 0: none. `serve` and `all` have them on the HTTP port, the work process of"
+        " `all` here",
+    )
 
     clock_file: FilePath | None = Field(
         default=None, description="sandbox: one number of seconds added to the time of day"

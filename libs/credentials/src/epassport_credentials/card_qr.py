@@ -7,7 +7,7 @@ Small (at most version 10-M), for everyday checks; each claim and why it is ther
 | version | -65537 | names format and version before anything else |
 | exp, nbf | 4, 5 | how long the print may be relied on |
 | document_ref | -65541 | the one public name of the document |
-| over 18 | 169: {77} | the answer most checks want; as on the day of issue |
+| over 18 | 169: {77} | the answer most checks want; false says "not when it was made" |
 | status | 65535 | where loss and revocation are looked up |
 
 Identity (at most version 22-M), for authorised offline checks: the same without "over

@@ -59,6 +59,11 @@ def has_reached(age: int, birth_date: date, on: date) -> bool:
     return on > birthday
 
 
+def is_over_18(birth_date: date, on: date) -> bool:
+    """What attribute 77, a phone's age attestation and a shop's question mean."""
+    return has_reached(18, birth_date, on)
+
+
 def identity_attributes(identity: Identity) -> dict[int, object]:
     return {
         ID: identity.document_number,

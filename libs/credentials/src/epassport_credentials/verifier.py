@@ -169,7 +169,8 @@ def _shown(
 ) -> Mapping[str, str | bool]:
     match claims:
         case SmallCard():
-            return {"over_18": claims.over_18}
+            # False was true on the day it was made, and is no answer on any later one.
+            return {"over_18": True} if claims.over_18 else {}
         case AgeOver18():
             return {"over_18": True}
         case IdentityCard():

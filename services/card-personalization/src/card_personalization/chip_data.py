@@ -26,7 +26,7 @@ from epassport_credentials.card_qr import (
 )
 from epassport_credentials.cwt import StatusReference
 from epassport_credentials.face import MAX_IMAGE_BYTES, build_dg2
-from epassport_credentials.identity import has_reached
+from epassport_credentials.identity import is_over_18
 from epassport_credentials.lds import EF_COM, build_dg1, build_ef_com, data_group_name
 from epassport_credentials.mrz import Mrz, build_td1, yymmdd
 from epassport_credentials.signer import Signer
@@ -36,7 +36,6 @@ ISSUING_STATE = "RUS"
 DOCUMENT_CODE = "I"  # Doc 9303-5 §4.2.2: the first character of an identity card
 AUTHORITY = "МВД РОССИИ"
 DATA_GROUPS = (1, 2, 15)
-ADULT_YEARS = 18
 
 FRONT, BACK = "front", "back"
 SMALL_CODE, IDENTITY_CODE = "small-code", "identity-code"
@@ -152,7 +151,7 @@ def _codes(about: Particulars, portrait: bytes, signer: Signer) -> tuple[str, st
     """The small code, and the identity code with the best portrait it has room for."""
     person = about.identity
     common = (about.made_at, about.expires_at, about.status)
-    over_18 = has_reached(ADULT_YEARS, person.birth_date, about.made_at.date())
+    over_18 = is_over_18(person.birth_date, about.made_at.date())
     small = SmallCard(about.document_ref.bytes, over_18, *common)
     names = (person.surname, person.given_name, person.patronymic)
     holder = stated.Identity(

@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from card_personalization import card
+from card_personalization import batch, card
+from card_personalization.batch import Batch
 from card_personalization.bench import Bench, open_bench
 from card_personalization.card_events import Card
 from card_personalization.settings import CardSettings
+from epassport import Aggregate, StreamId
 from epassport.clock import Clock
 from epassport.database import Database
 from epassport.errors import Unsafe
@@ -35,12 +38,18 @@ class App:
     sandbox: bool
 
     async def card(self, document_ref: UUID) -> Card:
-        """As its events say now, for tasks; nothing is decided on it."""
-        stream = card.stream(document_ref)
+        """As its events say now; nothing is decided on it."""
+        found: Card = await self._state(card.aggregate, card.stream(document_ref))
+        return found
+
+    async def batch(self, batch_id: UUID) -> Batch:
+        found: Batch = await self._state(batch.aggregate, batch.stream(batch_id))
+        return found
+
+    async def _state(self, aggregate: Aggregate, stream: StreamId) -> Any:
         async with self.database.connection() as connection:
             events = await load(connection, self.codec, [stream])
-        found: Card = card.aggregate.state_after(events[stream])
-        return found
+        return aggregate.state_after(events[stream])
 
 
 @asynccontextmanager
@@ -53,7 +62,7 @@ async def open_app(essentials: Essentials) -> AsyncIterator[App]:
         database=essentials.database,
         keyring=essentials.keyring,
         clock=essentials.clock,
-        codec=EventCodec([card.aggregate]),
+        codec=EventCodec([card.aggregate, batch.aggregate]),
         code_signer=essentials.keystore.signer(SigningPurpose.CARD_QR),
         bench=open_bench(
             essentials.keystore.signer(SigningPurpose.DOCUMENT_SIGNER),

@@ -95,12 +95,14 @@ async def receive_blanks(body: BlanksBody, call: Call[App]) -> Outcome:
 
 @routes.command("accept-quality", "/v1/cards/{document_ref}/accept-quality")
 async def accept_quality(document_ref: UUID, call: Call[App]) -> Outcome:
+    await _known_card(call, document_ref)
     command = AcceptQuality(call.now, OfficerId.of(call.actor))
     return await call.send(card.stream(document_ref), command)
 
 
 @routes.command("reject-quality", "/v1/cards/{document_ref}/reject-quality")
 async def reject_quality(document_ref: UUID, body: RejectBody, call: Call[App]) -> Outcome:
+    await _known_card(call, document_ref)
     command = RejectQuality(call.now, OfficerId.of(call.actor), body.reason)
     return await call.send(card.stream(document_ref), command)
 
@@ -114,6 +116,7 @@ async def open_batch(body: BatchBody, call: Call[App]) -> Outcome:
 
 @routes.command("pack-card", "/v1/cards/{document_ref}/pack")
 async def pack_card(document_ref: UUID, body: PackBody, call: Call[App]) -> Outcome:
+    await _known_card(call, document_ref)
     command = PackCard(call.now, OfficerId.of(call.actor), body.batch_id)
     reads = [batch.stream(body.batch_id)]
     return await call.send(card.stream(document_ref), command, reads=reads)
@@ -121,28 +124,33 @@ async def pack_card(document_ref: UUID, body: PackBody, call: Call[App]) -> Outc
 
 @routes.command("close-batch", "/v1/batches/{batch_id}/close")
 async def close_batch(batch_id: UUID, call: Call[App]) -> Outcome:
+    await _known_batch(call, batch_id)
     return await call.send(batch.stream(batch_id), CloseBatch(call.now))
 
 
 @routes.command("dispatch-batch", "/v1/batches/{batch_id}/dispatch")
 async def dispatch_batch(batch_id: UUID, body: CourierBody, call: Call[App]) -> Outcome:
+    await _known_batch(call, batch_id)
     return await call.send(batch.stream(batch_id), DispatchBatch(call.now, body.courier))
 
 
 @routes.command("receive-card", "/v1/cards/{document_ref}/receive")
 async def receive_card(document_ref: UUID, call: Call[App]) -> Outcome:
+    await _known_card(call, document_ref)
     command = ReceiveCard(call.now, OfficerId.of(call.actor), call.actor.office)
     return await call.send(card.stream(document_ref), command)
 
 
 @routes.command("report-card-lost", "/v1/cards/{document_ref}/lost-in-transit")
 async def report_card_lost(document_ref: UUID, call: Call[App]) -> Outcome:
+    await _known_card(call, document_ref)
     command = ReportLostInTransit(call.now, OfficerId.of(call.actor))
     return await call.send(card.stream(document_ref), command)
 
 
 @routes.command("return-card", "/v1/cards/{document_ref}/return")
 async def return_card(document_ref: UUID, call: Call[App]) -> Outcome:
+    await _known_card(call, document_ref)
     command = ReturnCard(call.now, OfficerId.of(call.actor), call.actor.office)
     return await call.send(card.stream(document_ref), command)
 
@@ -237,6 +245,17 @@ async def read_card_codes(document_ref: UUID, view: View[App]) -> Response:
     return json_response(
         {"small": opened[SMALL_CODE].decode(), "identity": opened[IDENTITY_CODE].decode()}
     )
+
+
+async def _known_card(call: Call[App], document_ref: UUID) -> None:
+    """An id that nobody has heard of leaves no trace."""
+    if await call.app.card(document_ref) == card.aggregate.initial:
+        raise NotFound
+
+
+async def _known_batch(call: Call[App], batch_id: UUID) -> None:
+    if await call.app.batch(batch_id) == batch.aggregate.initial:
+        raise NotFound
 
 
 async def _open(

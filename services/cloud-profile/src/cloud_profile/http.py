@@ -39,8 +39,6 @@ from epassport_credentials import identity as stated
 from epassport_credentials.cose_key import key_thumbprint
 from epassport_credentials.mobile_qr import ATTESTATION_LIFE, MobilePurpose, issue_attestation
 
-ADULT_YEARS = 18
-
 ACCESS = AccessTable(
     {
         "read-profile": {Role.CITIZEN},
@@ -267,7 +265,7 @@ async def _claims(
         raise Problem(ProblemReason.ERASED)
     match purpose:
         case MobilePurpose.AGE_OVER_18:
-            adult = stated.has_reached(ADULT_YEARS, identity.birth_date, call.now.date())
+            adult = stated.is_over_18(identity.birth_date, call.now.date())
             return stated.AgeOver18() if adult else None
         case MobilePurpose.IDENTITY:
             return _stated_identity(identity, number)

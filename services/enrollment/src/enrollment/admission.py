@@ -19,8 +19,11 @@ from epassport import Claim, Give, Personal, Refused, Release, Take
 from epassport.signing import is_signed_by, public_key_of
 from epassport_contracts.desk import presence_record
 from epassport_contracts.events.enrollment import ApplicationKind, PausedStep
+from epassport_contracts.fields import Identity
 from epassport_credentials.check_digits import is_driving_licence, is_inn, is_snils
+from epassport_credentials.errors import InvalidCredential
 from epassport_credentials.identity import has_reached
+from epassport_credentials.transliteration import to_icao
 
 OPEN_KINDS = frozenset({ApplicationKind.FIRST, ApplicationKind.REPLACE})
 ADMITTED_FROM_AGE = 14
@@ -45,6 +48,7 @@ def admit(
         or _not_present(command, office, day)
         or _not_agreed(command)
         or _not_entitled(command, day)
+        or _not_writable(command.identity)
         or _wish_refused(command)
         or _cannot_replace(command)
     )
@@ -104,6 +108,20 @@ def _not_entitled(command: SubmitApplication, day: date) -> Reason | None:
         return Reason.IDENTITY_PAPER_MISSING
     first_year = not has_reached(ADMITTED_FROM_AGE + 1, born, day)
     return None if first_year else Reason.PAPER_PASSPORT_MISSING
+
+
+def _not_writable(identity: Identity) -> Reason | None:
+    """A name that no machine-readable zone can hold would stop its card at preparation."""
+    names = (identity.surname, identity.given_name, identity.patronymic)
+    writable = all(_has_image(name) for name in names if name is not None)
+    return None if writable else Reason.NAME_NOT_TRANSLITERABLE
+
+
+def _has_image(name: str) -> bool:
+    try:
+        return to_icao(name).strip("<") != ""  # a soft sign alone has none
+    except InvalidCredential:
+        return False
 
 
 def _wish_refused(command: SubmitApplication) -> Reason | None:

@@ -7,7 +7,7 @@ import asyncio
 import base64
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -23,7 +23,7 @@ from epassport_credentials.card_qr import (
     open_compressed_card,
 )
 from epassport_credentials.errors import InvalidCredential
-from epassport_credentials.identity import AgeOver18, Identity
+from epassport_credentials.identity import AgeOver18, Identity, is_over_18
 from epassport_credentials.mobile_qr import MobilePresentation, open_mobile_message
 from epassport_credentials.trust import TrustList
 from verification import readmodel
@@ -66,10 +66,10 @@ def open_code(text: str, trust: TrustList, *, now: datetime) -> Opened:
         data = decode_base45(text, at_most=MAX_IDENTITY_CHARACTERS)
         if data.startswith(_ZLIB_FIRST_BYTE):
             form = Form.CARD
-            return _card(open_compressed_card(data, trust, now=now))
+            return _card(open_compressed_card(data, trust, now=now), now.date())
         form = Form.MOBILE
         phone = open_mobile_message(data, trust, now=now)
-        return Opened(Shown(form), _stated(phone.attestation.claims), phone)
+        return Opened(Shown(form), _stated(phone.attestation.claims, now.date()), phone)
     except InvalidCredential as refusal:
         return Opened(Shown(form, fault=refusal.reason))
 
@@ -149,26 +149,30 @@ async def _resolve(connection: Connection, shown: Shown, phone: MobilePresentati
     )
 
 
-def _card(card: SmallCard | IdentityCard) -> Opened:
+def _card(card: SmallCard | IdentityCard, on: date) -> Opened:
+    """A small card tells the age of the day it was made: that somebody was 18 stays true, that
+    somebody was not is no answer today, so nothing is stated."""
     document_ref = UUID(bytes=card.document_ref)
     match card:
         case SmallCard():
-            stated: Stated = {ClaimName.OVER_18: card.over_18, ClaimName.DOCUMENT_VALID: True}
+            over_18 = {ClaimName.OVER_18: True} if card.over_18 else {}
+            stated: Stated = {**over_18, ClaimName.DOCUMENT_VALID: True}
             return Opened(Shown(Form.CARD, document_ref), stated)
         case IdentityCard():
             portrait = base64.b64encode(card.portrait).decode("ascii")
-            stated = {**_stated(card.identity), ClaimName.PORTRAIT: portrait}
+            stated = {**_stated(card.identity, on), ClaimName.PORTRAIT: portrait}
             return Opened(Shown(Form.IDENTITY, document_ref), stated)
 
 
-def _stated(claims: AgeOver18 | Identity) -> Stated:
-    """`document-valid` is true of every good verdict."""
+def _stated(claims: AgeOver18 | Identity, on: date) -> Stated:
+    """`document-valid` is true of every good verdict; over 18 one is on the day of the check."""
     match claims:
         case AgeOver18():
             return {ClaimName.OVER_18: True, ClaimName.DOCUMENT_VALID: True}
         case Identity():
             return {
                 **_names(claims.full_name),
+                ClaimName.OVER_18: is_over_18(claims.birth_date, on),
                 ClaimName.BIRTH_DATE: claims.birth_date.isoformat(),
                 ClaimName.SEX: claims.sex.value,
                 ClaimName.DOCUMENT_NUMBER: claims.document_number,

@@ -3,26 +3,35 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
+from epassport import StreamId
 from epassport.clock import Clock
 from epassport.database import Database
 from epassport.errors import Unsafe
 from epassport.events import EventCodec
 from epassport.service import Essentials
-from verification import presentation
+from epassport.store import load
+from verification import document_status, presentation, relying_party
 from verification.published import Published
 from verification.settings import VerificationSettings
 
 
 @dataclass(frozen=True)
 class App:
-    """published: the signed lists; presentations: reads what was recorded of a check."""
+    """published: the signed lists; codec: reads what was recorded."""
 
     settings: VerificationSettings
     database: Database
     clock: Clock
     published: Published
-    presentations: EventCodec
+    codec: EventCodec
+
+    async def events_of(self, stream: StreamId) -> list[Any]:
+        """Everything that was recorded of one thing; nothing of what nobody has heard of."""
+        async with self.database.connection() as connection:
+            events = await load(connection, self.codec, [stream])
+        return events[stream]
 
 
 @asynccontextmanager
@@ -35,5 +44,5 @@ async def open_app(essentials: Essentials) -> AsyncIterator[App]:
         essentials.database,
         essentials.clock,
         Published(settings, essentials.keystore, essentials.trust),
-        EventCodec([presentation.aggregate]),
+        EventCodec([document_status.aggregate, relying_party.aggregate, presentation.aggregate]),
     )

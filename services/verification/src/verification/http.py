@@ -15,7 +15,6 @@ from epassport.http import Call, Routes, View, json_response
 from epassport.problems import NotFound, Problem
 from epassport.problems import Reason as ProblemReason
 from epassport.projector import START
-from epassport.store import load
 from epassport_contracts import ServiceName
 from epassport_contracts.events.verification import StatusReason
 from verification import document_status, presentation, readmodel, relying_party
@@ -149,6 +148,7 @@ async def register_relying_party(body: RelyingPartyBody, call: Call[App]) -> Out
 
 @routes.command("register-purpose", "/v1/relying-parties/{relying_party_id}/purposes")
 async def register_purpose(relying_party_id: Name, body: PurposeBody, call: Call[App]) -> Outcome:
+    await _known_party(call, relying_party_id)
     command = RegisterPurpose(call.now, body.purpose, frozenset(body.claims), body.basis)
     return await call.send(relying_party.stream(relying_party_id), command)
 
@@ -208,17 +208,20 @@ async def verify(body: VerifyBody, call: Call[App]) -> Outcome | Response:
 
 @routes.command("suspend-document", "/v1/documents/{document_ref}/suspend")
 async def suspend_document(document_ref: UUID, body: SuspendBody, call: Call[App]) -> Outcome:
+    await _known_document(call, document_ref)
     command = SuspendDocument(call.now, body.reason)
     return await call.send(document_status.stream(document_ref), command)
 
 
 @routes.command("restore-document", "/v1/documents/{document_ref}/restore")
 async def restore_document(document_ref: UUID, body: RestoreBody, call: Call[App]) -> Outcome:  # noqa: ARG001 - says that it is an order
+    await _known_document(call, document_ref)
     return await call.send(document_status.stream(document_ref), LiftSuspension(call.now))
 
 
 @routes.command("revoke-document", "/v1/documents/{document_ref}/revoke")
 async def revoke_document(document_ref: UUID, body: RevokeBody, call: Call[App]) -> Outcome:
+    await _known_document(call, document_ref)
     command = RevokeDocument(call.now, body.reason)
     return await call.send(document_status.stream(document_ref), command)
 
@@ -275,18 +278,30 @@ async def read_public_events(
     return EventsAnswer(events=[event for _, event in rows], next=str(cursor))
 
 
+async def _known_party(call: Call[App], relying_party_id: str) -> None:
+    """An id that nobody has heard of leaves no trace."""
+    if not await call.app.events_of(relying_party.stream(relying_party_id)):
+        raise NotFound
+
+
+async def _known_document(call: Call[App], document_ref: UUID) -> None:
+    if not await call.app.events_of(document_status.stream(document_ref)):
+        raise NotFound
+
+
 async def _recorded(app: App, stream: StreamId) -> presentation.Event:
     """What was decided: the store's own word, whoever of two twins wrote it."""
-    async with app.database.connection() as connection:
-        events = await load(connection, app.presentations, [stream])
-    recorded: presentation.Event = events[stream][0]
+    recorded: presentation.Event = (await app.events_of(stream))[0]
     return recorded
 
 
 def _verdict(
     presentation_id: UUID, recorded: presentation.Event, opened: Opened, asked: Sequence[str]
 ) -> dict[str, object]:
-    """fresh_as_of: decided on the document's own stream, so as fresh as this service is."""
+    """fresh_as_of: decided on the document's own stream, so as fresh as this service is.
+
+    not_stated: what was asked and the code cannot say; a good document is no yes to it
+    """
     known: dict[str, object] = {
         "presentation_id": presentation_id,
         "claims": {},
@@ -296,7 +311,9 @@ def _verdict(
     }
     match recorded:
         case PresentationVerified():
-            return {**known, "outcome": "good", "claims": answered(opened.stated, asked)}
+            told = answered(opened.stated, asked)
+            not_stated = [name for name in asked if name not in told]
+            return {**known, "outcome": "good", "claims": told, "not_stated": not_stated}
         case PresentationRefused(reason=reason) | CodeRefused(reason=reason):
             return {**known, "outcome": "refused", "reason": reason}
         case (
