@@ -6,31 +6,32 @@ from uuid import UUID
 
 import pytest
 
-from cloud_profile.profile import (
-    MAX_DEVICES,
+from cloud_profile.profile import MAX_DEVICES, aggregate
+from cloud_profile.profile_commands import (
     AddDocument,
-    AttestationsIssued,
     BindDevice,
     CloseProfile,
     ConfirmLoss,
+    IssueAttestations,
+    NotePortrait,
+    NoteStanding,
+    Reason,
+    ReportLoss,
+    UnbindDevice,
+)
+from cloud_profile.profile_events import (
+    AttestationsIssued,
     DeviceBound,
     DeviceUnbound,
     DocumentAdded,
     Event,
-    IssueAttestations,
     LossConfirmed,
     LossReported,
-    NotePortrait,
-    NoteStanding,
     PortraitNoted,
     ProfileClosed,
     ProfileOpened,
-    Reason,
-    ReportLoss,
     Standing,
     StandingNoted,
-    UnbindDevice,
-    aggregate,
 )
 from epassport import Personal
 from epassport.testing import Specification, test_seal

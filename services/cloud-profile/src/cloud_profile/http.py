@@ -16,7 +16,7 @@ from starlette.responses import Response
 from cloud_profile import profile, readmodel
 from cloud_profile.context import App
 from cloud_profile.phones import proves, read_phone_key
-from cloud_profile.profile import (
+from cloud_profile.profile_commands import (
     BindDevice,
     CloseProfile,
     ConfirmLoss,

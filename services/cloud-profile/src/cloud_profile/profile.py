@@ -8,248 +8,45 @@
 - A closed profile stays closed.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, assert_never, get_args
 from uuid import UUID
 
-from epassport import Aggregate, Refused, Secret, sealed
-from epassport_contracts import Sealed
-from epassport_contracts.events.cloud_profile import LossChannel
-from epassport_contracts.fields import Identity
+from cloud_profile.profile_commands import (
+    AddDocument,
+    BindDevice,
+    CloseProfile,
+    Command,
+    ConfirmLoss,
+    IssueAttestations,
+    NotePortrait,
+    NoteStanding,
+    Reason,
+    ReportLoss,
+    UnbindDevice,
+)
+from cloud_profile.profile_events import (
+    FINAL,
+    AttestationsIssued,
+    DeviceBound,
+    DeviceUnbound,
+    Document,
+    DocumentAdded,
+    Event,
+    LossConfirmed,
+    LossReported,
+    PortraitNoted,
+    Profile,
+    ProfileClosed,
+    ProfileOpened,
+    Standing,
+    StandingNoted,
+)
+from epassport import Aggregate, Refused, sealed
 
 MAX_DEVICES = 5
-
-
-class Reason(StrEnum):
-    NOT_OPEN = "profile-not-open"
-    CLOSED = "profile-closed"
-    UNKNOWN_DOCUMENT = "profile-unknown-document"
-    DOCUMENT_NOT_IN_FORCE = "profile-document-not-in-force"
-    LOSS_REPORTED = "profile-loss-reported"
-    NO_LOSS_REPORTED = "profile-no-loss-reported"
-    UNKNOWN_DEVICE = "profile-unknown-device"
-    DEVICE_UNBOUND = "profile-device-unbound"
-    DEVICE_PROOF_WRONG = "profile-device-proof-wrong"
-    HOLDER_DOES_NOT_QUALIFY = "profile-holder-does-not-qualify"
-    TOO_MANY_DEVICES = "profile-too-many-devices"
-
-
-class Standing(StrEnum):
-    """What verification said last about a document."""
-
-    ISSUED = "issued"
-    VALID = "valid"
-    SUSPENDED = "suspended"
-    REVOKED = "revoked"
-    EXPIRED = "expired"
-
-
-FINAL = frozenset({Standing.REVOKED, Standing.EXPIRED})
-
-
-@dataclass(frozen=True)
-class AddDocument:
-    """From HandoverCompleted; opens the profile when it is the holder's first."""
-
-    at: datetime
-    holder_id: UUID
-    application_id: UUID
-    document_ref: UUID
-    document_number: Sealed[str]
-    identity: Sealed[Identity]
-    valid_until: date
-
-
-@dataclass(frozen=True)
-class NotePortrait:
-    at: datetime
-    document_ref: UUID
-    digest: str
-
-
-@dataclass(frozen=True)
-class NoteStanding:
-    at: datetime
-    document_ref: UUID
-    standing: Standing
-
-
-@dataclass(frozen=True)
-class BindDevice:
-    """proof_holds: the phone signed with the key it presents (checked where keys are)."""
-
-    at: datetime
-    device_id: UUID
-    key_thumbprint: str
-    proof_holds: bool
-
-
-@dataclass(frozen=True)
-class UnbindDevice:
-    at: datetime
-    device_id: UUID
-
-
-@dataclass(frozen=True)
-class IssueAttestations:
-    """thumbprints: of the keys the phone made for this batch, hex.
-
-    holder_qualifies: what the purpose states is true of the holder (18 on this day); found
-    out where identity may be opened, so that no birth date is needed here.
-    """
-
-    at: datetime
-    device_id: UUID
-    purpose: str
-    thumbprints: tuple[str, ...]
-    expires_at: datetime
-    holder_qualifies: bool
-
-
-@dataclass(frozen=True)
-class ReportLoss:
-    at: datetime
-    document_ref: UUID
-    channel: LossChannel
-
-
-@dataclass(frozen=True)
-class ConfirmLoss:
-    at: datetime
-    document_ref: UUID
-
-
-@dataclass(frozen=True)
-class CloseProfile:
-    at: datetime
-
-
-@dataclass(frozen=True)
-class ProfileOpened:
-    at: datetime
-    holder_id: UUID
-
-
-@dataclass(frozen=True)
-class DocumentAdded:
-    at: datetime
-    document_ref: UUID
-    document_number: Secret[str]
-    identity: Secret[Identity]
-    valid_until: date
-
-
-@dataclass(frozen=True)
-class PortraitNoted:
-    at: datetime
-    document_ref: UUID
-    digest: str
-
-
-@dataclass(frozen=True)
-class StandingNoted:
-    at: datetime
-    document_ref: UUID
-    standing: Standing
-
-
-@dataclass(frozen=True)
-class DeviceBound:
-    at: datetime
-    device_id: UUID
-    key_thumbprint: str
-
-
-@dataclass(frozen=True)
-class DeviceUnbound:
-    at: datetime
-    device_id: UUID
-
-
-@dataclass(frozen=True)
-class AttestationsIssued:
-    at: datetime
-    device_id: UUID
-    document_ref: UUID
-    purpose: str
-    thumbprints: tuple[str, ...]
-    expires_at: datetime
-
-
-@dataclass(frozen=True)
-class LossReported:
-    at: datetime
-    document_ref: UUID
-    channel: LossChannel
-
-
-@dataclass(frozen=True)
-class LossConfirmed:
-    at: datetime
-    document_ref: UUID
-
-
-@dataclass(frozen=True)
-class ProfileClosed:
-    at: datetime
-
-
-Command = (
-    AddDocument
-    | NotePortrait
-    | NoteStanding
-    | BindDevice
-    | UnbindDevice
-    | IssueAttestations
-    | ReportLoss
-    | ConfirmLoss
-    | CloseProfile
-)
-Event = (
-    ProfileOpened
-    | DocumentAdded
-    | PortraitNoted
-    | StandingNoted
-    | DeviceBound
-    | DeviceUnbound
-    | AttestationsIssued
-    | LossReported
-    | LossConfirmed
-    | ProfileClosed
-)
-
-
-@dataclass(frozen=True)
-class Document:
-    document_ref: UUID
-    document_number: Sealed[str]
-    identity: Sealed[Identity]
-    standing: Standing = Standing.ISSUED
-    loss_reported: bool = False
-    loss_confirmed: bool = False
-
-
-@dataclass(frozen=True)
-class Profile:
-    """documents in the order they were added; the last one is the holder's current one.
-
-    standings and portraits may be heard of before the document itself is added here.
-    """
-
-    is_open: bool = False
-    is_closed: bool = False
-    documents: Mapping[UUID, Document] = field(default_factory=dict)
-    early_standings: Mapping[UUID, Standing] = field(default_factory=dict)
-    portraits: Mapping[UUID, str] = field(default_factory=dict)
-    devices: Mapping[UUID, bool] = field(default_factory=dict)  # bound now?
-
-    @property
-    def current(self) -> Document | None:
-        return next(reversed(list(self.documents.values())), None)
-
 
 initial = Profile()
 

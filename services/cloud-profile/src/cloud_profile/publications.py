@@ -2,7 +2,12 @@
 
 from uuid import UUID
 
-from cloud_profile.profile import AttestationsIssued, DeviceUnbound, LossConfirmed, LossReported
+from cloud_profile.profile_events import (
+    AttestationsIssued,
+    DeviceUnbound,
+    LossConfirmed,
+    LossReported,
+)
 from epassport import Recorded, publishes
 from epassport_contracts.events import cloud_profile as contract
 

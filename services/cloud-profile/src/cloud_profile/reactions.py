@@ -1,7 +1,8 @@
 """What the profile does about other services' facts."""
 
 from cloud_profile import profile
-from cloud_profile.profile import AddDocument, NotePortrait, NoteStanding, Reason, Standing
+from cloud_profile.profile_commands import AddDocument, NotePortrait, NoteStanding, Reason
+from cloud_profile.profile_events import Standing
 from epassport.blobs import digest_of
 from epassport.reactions import Keep, Send, reacts_to
 from epassport_contracts import DataPurpose

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from cloud_profile.profile import (
+from cloud_profile.profile_events import (
     DeviceBound,
     DeviceUnbound,
     DocumentAdded,
