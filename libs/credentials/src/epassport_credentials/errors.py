@@ -60,7 +60,7 @@ class Reason(StrEnum):
 
     # a request to a wallet and its answer
     WRONG_CLIENT_ID = "wrong-client-id"
-    UNSUPPORTED_RESPONSE_MODE = "unsupported-response-mode"
+    UNSUPPORTED_OPTION = "unsupported-option"
     WRONG_STATE = "wrong-state"
     QUERY_NOT_MET = "query-not-met"
     WALLET_DECLINED = "wallet-declined"
@@ -72,7 +72,12 @@ class Reason(StrEnum):
     DATA_GROUP_NOT_SIGNED = "data-group-not-signed"
     DATA_GROUP_ALTERED = "data-group-altered"
     WRONG_ISSUING_STATE = "wrong-issuing-state"
+    DOCUMENT_SIGNER_REVOKED = "document-signer-revoked"
+    REVOCATION_LIST_OUTDATED = "revocation-list-outdated"
     CHIP_REFUSED = "chip-refused"
+    ACCESS_DENIED = "access-denied"
+    WRONG_ACCESS_KEY = "wrong-access-key"
+    SECURE_MESSAGING_BROKEN = "secure-messaging-broken"
     CHIP_NOT_AUTHENTIC = "chip-not-authentic"
 
 
