@@ -8,32 +8,36 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from card_personalization.bench import Bench, open_bench, simulated_blank
 from card_personalization.certificates import issue_certificates, main
-from card_personalization.chip_data import DATA_GROUPS, chip_portrait
+from card_personalization.chip_data import chip_portrait
 from epassport.ceremony import hold_ceremony, paths_in
 from epassport.errors import Unsafe
 from epassport.keystore import KeyStore
 from epassport.signing import Signer, SigningPurpose
 from epassport_contracts import ServiceName
-from epassport_credentials.apdu import Instruction, StatusWord
+from epassport_credentials.apdu import Instruction, StatusWord, Transceive
+from epassport_credentials.chip_reader import generate_chip_key
 from epassport_credentials.errors import InvalidCredential, Reason
 from epassport_credentials.face import build_dg2
 from epassport_credentials.identity import Sex
-from epassport_credentials.lds import EF_COM, EF_SOD, build_dg1, build_ef_com
+from epassport_credentials.lds import EF_CARD_ACCESS, EF_COM, EF_SOD, build_dg1, build_ef_com
 from epassport_credentials.mrz import Mrz, build_td1
 from epassport_credentials.passive_authentication import passive_authentication
 from epassport_credentials.pki import is_sandbox
+from epassport_credentials.security_infos import build_card_access, build_dg14
 from epassport_sandbox.portraits import draw_portrait
 
 AT = datetime(2026, 11, 22, 9, tzinfo=UTC)
 ZONE = Mrz("I", "RUS", "IVANOVA", "ANNA", "900000123", "RUS", "900517", "F", "361122")
 GROUPS = {
-    EF_COM: build_ef_com(DATA_GROUPS),
+    EF_CARD_ACCESS: build_card_access(),
+    EF_COM: build_ef_com((1, 2, 14, 15)),
     "DG1": build_dg1(build_td1(ZONE)),
     "DG2": build_dg2(chip_portrait(draw_portrait(7, Sex.FEMALE, 36))),
+    "DG14": build_dg14(),
 }
 CSCA, DOCUMENT_SIGNER = (Signer(ec.derive_private_key(n, ec.SECP256R1())) for n in (11, 12))
 CERTIFICATES = issue_certificates(
@@ -53,7 +57,7 @@ def bench(**changes: Any) -> Bench:
 
 
 def test_a_chip_from_the_bench_is_what_the_state_signed() -> None:
-    made = bench().make(GROUPS, AT)
+    made = bench().make(GROUPS, "417093", AT)
     assert made.fault is None
     assert set(made.files) == {*GROUPS, "DG15", EF_SOD}
     verified = passive_authentication(made.files, [CERTIFICATES.csca], AT, accept_sandbox=True)
@@ -61,23 +65,23 @@ def test_a_chip_from_the_bench_is_what_the_state_signed() -> None:
 
 
 def test_every_chip_has_a_key_of_its_own() -> None:
-    first, second = bench().make(GROUPS, AT), bench().make(GROUPS, AT)
+    first, second = bench().make(GROUPS, "417093", AT), bench().make(GROUPS, "417093", AT)
     assert first.files["DG15"] != second.files["DG15"]
     assert first.files["DG1"] == second.files["DG1"]
 
 
 def test_a_production_bench_finds_fault_with_a_sandbox_certificate() -> None:
-    assert bench(sandbox=False).make(GROUPS, AT).fault == Reason.SANDBOX_SIGNER
+    assert bench(sandbox=False).make(GROUPS, "417093", AT).fault == Reason.SANDBOX_SIGNER
 
 
 def test_a_chip_signed_by_a_key_without_certificate_is_found_out() -> None:
     stranger = Signer(ec.derive_private_key(99, ec.SECP256R1()))
-    assert bench(signer=stranger).make(GROUPS, AT).fault == Reason.WRONG_SIGNATURE
+    assert bench(signer=stranger).make(GROUPS, "417093", AT).fault == Reason.WRONG_SIGNATURE
 
 
 def test_a_chip_under_another_root_is_found_out() -> None:
     other = issue_certificates(DOCUMENT_SIGNER, CSCA, at=AT, sandbox=True, crl_uri="https://c/1")
-    fault = bench(csca=other.csca).make(GROUPS, AT).fault
+    fault = bench(csca=other.csca).make(GROUPS, "417093", AT).fault
     assert fault == Reason.UNTRUSTED_DOCUMENT_SIGNER
 
 
@@ -97,31 +101,38 @@ def altered(instruction: Instruction, change: Callable[[bytes], bytes]) -> Calla
 
 
 def test_a_chip_that_gives_back_other_octets_is_found_out() -> None:
-    flipped = altered(
-        Instruction.READ_BINARY,
-        lambda answer: answer.replace(b"IVANOVA", b"PETROVA"),
-    )
-    assert bench(load_blank=flipped).make(GROUPS, AT).fault == Reason.DATA_GROUP_ALTERED
+    """What it gives back is protected on its way, so it is what it keeps that differs."""
+
+    def load() -> Transceive:
+        chip = simulated_blank()
+        return lambda apdu: chip(apdu.replace(b"IVANOVA", b"PETROVA"))
+
+    assert bench(load_blank=load).make(GROUPS, "417093", AT).fault == Reason.DATA_GROUP_ALTERED
 
 
 def test_a_chip_that_cannot_prove_its_key_is_found_out() -> None:
-    forged = altered(
-        Instruction.INTERNAL_AUTHENTICATE, lambda answer: bytes(len(answer) - 2) + answer[-2:]
+    other = generate_chip_key(simulated_blank()).public_bytes(
+        Encoding.X962, PublicFormat.UncompressedPoint
     )
-    assert bench(load_blank=forged).make(GROUPS, AT).fault == Reason.CHIP_NOT_AUTHENTIC
+    forged = altered(
+        Instruction.GENERATE_KEY_PAIR,
+        lambda answer: answer[: -len(other) - 2] + other + answer[-2:],
+    )
+    fault = bench(load_blank=forged).make(GROUPS, "417093", AT).fault
+    assert fault == Reason.CHIP_NOT_AUTHENTIC
 
 
 def test_a_blank_that_takes_nothing_stops_the_bench() -> None:
     broken = altered(Instruction.CREATE_FILE, lambda _: StatusWord.WRONG_DATA.to_bytes(2, "big"))
     with pytest.raises(InvalidCredential) as refused:
-        bench(load_blank=broken).make(GROUPS, AT)
+        bench(load_blank=broken).make(GROUPS, "417093", AT)
     assert refused.value.reason is Reason.CHIP_REFUSED
 
 
 def test_a_chip_without_its_own_key_is_found_out() -> None:
     """EF.COM says nothing of DG15, so no reader can tell this chip from a copy."""
-    groups = {**GROUPS, EF_COM: build_ef_com((1, 2))}
-    assert bench().make(groups, AT).fault == Reason.DATA_GROUP_ALTERED
+    groups = {**GROUPS, EF_COM: build_ef_com((1, 2, 14))}
+    assert bench().make(groups, "417093", AT).fault == Reason.DATA_GROUP_ALTERED
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +162,7 @@ def test_the_ceremonys_certificates_open_a_bench_whose_chips_pass(
     assert main(arguments(keys, tmp_path, "--at", begin.isoformat(), "--sandbox")) == 0
     signer_file, csca_file = tmp_path / "document_signer.der", tmp_path / "csca.der"
     opened = open_bench(signer_of(keys), signer_file, csca_file, sandbox=True)
-    assert opened.make(GROUPS, AT).fault is None
+    assert opened.make(GROUPS, "417093", AT).fault is None
     certificate = x509.load_der_x509_certificate(signer_file.read_bytes())
     assert is_sandbox(certificate)
     assert certificate.not_valid_after_utc >= AT + timedelta(days=3652)

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from PIL import Image
 
 from card_personalization.chip_data import (
+    ACCESS_NUMBER,
     BACK,
     FRONT,
     IDENTITY_CODE,
@@ -25,9 +26,15 @@ from epassport_contracts.fields import Identity, Sex
 from epassport_credentials import identity as stated
 from epassport_credentials.card_qr import IdentityCard, SmallCard, open_card_qr
 from epassport_credentials.cwt import StatusReference
+from epassport_credentials.details import (
+    DocumentDetails,
+    PersonalDetails,
+    parse_dg11,
+    parse_dg12,
+)
 from epassport_credentials.errors import InvalidCredential
 from epassport_credentials.face import MAX_IMAGE_BYTES, parse_dg2
-from epassport_credentials.lds import EF_COM, parse_dg1, parse_ef_com
+from epassport_credentials.lds import EF_CARD_ACCESS, EF_COM, parse_dg1, parse_ef_com
 from epassport_credentials.signer import LocalSigner, Purpose
 from epassport_credentials.trust import TrustList, trusted_key
 from epassport_sandbox.portraits import draw_portrait
@@ -47,6 +54,7 @@ PERSON = Identity(
 ABOUT = Particulars(
     document_ref=REF,
     document_number="900000123",
+    access_number="417093",
     identity=PERSON,
     face=FACE,
     region="RU-TA",
@@ -77,8 +85,23 @@ def test_the_zone_on_the_chip_is_the_holders(made: Prepared) -> None:
 
 
 def test_the_chip_lists_the_groups_it_will_have(made: Prepared) -> None:
-    assert parse_ef_com(made.chip[EF_COM]).data_groups == (1, 2, 15)
-    assert set(made.chip) == {EF_COM, "DG1", "DG2"}
+    assert parse_ef_com(made.chip[EF_COM]).data_groups == (1, 2, 11, 12, 14, 15)
+    assert set(made.chip) == {EF_CARD_ACCESS, EF_COM, "DG1", "DG2", "DG11", "DG12", "DG14"}
+
+
+def test_the_chip_has_the_names_in_their_own_letters(made: Prepared) -> None:
+    assert parse_dg11(made.chip["DG11"]) == PersonalDetails(
+        full_name="ПОДЪЁМНАЯ-ЩУКИНА<<ЮЛИЯ<ЭДУАРДОВНА",
+        birth_date="19900517",
+        birth_place=("г. Казань",),
+    )
+    assert parse_dg12(made.chip["DG12"]) == DocumentDetails(
+        authority="МВД РОССИИ", issue_date="20261122", personalised_at="20261122090000"
+    )
+
+
+def test_the_access_number_is_kept_as_it_is_printed(made: Prepared) -> None:
+    assert made.prints[ACCESS_NUMBER] == b"417093"
 
 
 def test_the_face_on_the_chip_is_the_released_one_within_its_limit(made: Prepared) -> None:

@@ -51,6 +51,7 @@ CARD = CardFace(
     birth_date=date(1990, 5, 17),
     birth_place="г. Казань, Республика Татарстан",
     document_number="730000123",
+    access_number="417093",
     issue_date=date(2026, 3, 2),
     expiry_date=date(2036, 3, 2),
     authority="МВД ПО РЕСПУБЛИКЕ ТАТАРСТАН",
@@ -133,6 +134,12 @@ def test_a_face_has_the_size_of_an_identity_card() -> None:
         assert (picture.format, picture.size) == ("PNG", (2022, 1275))
         assert picture.info["dpi"] == pytest.approx((600, 600), abs=0.1)
         assert opened(render(CARD, dpi=300)).size == (1011, 638)
+
+
+def test_the_access_number_is_printed_on_the_back_alone() -> None:
+    other = replace(CARD, access_number="417094")
+    assert render_back(other, dpi=300) != render_back(CARD, dpi=300)
+    assert render_front(other, dpi=300) == render_front(CARD, dpi=300)
 
 
 def test_the_longest_names_are_printed() -> None:

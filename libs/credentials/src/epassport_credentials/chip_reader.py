@@ -1,53 +1,46 @@
 """Writing a chip once and reading it ever after, over any `transceive`.
 
-Personalisation: `generate_chip_key`, then the files that need the key (DG15, EF.SOD) can
-be made, then `write_files`, then `lock_chip`. Reading: `read_chip`, then passive and
-active authentication.
+Personalisation: `generate_chip_key`, then the files that need the key (DG15, EF.SOD) can be
+made, then `write_files`, `write_access_keys`, then `lock_chip`. Reading: `open_session` of
+`chip_session`, `read_chip`, then passive and active authentication.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from epassport_credentials.apdu import (
+    MASTER_FILE_ID,
     MAX_ANSWER_BYTES,
-    MAX_DATA_BYTES,
-    MAX_OFFSET,
     NO_FILE_INFORMATION,
     SELECT_BY_NAME,
-    SELECT_ELEMENTARY_FILE,
+    SELECT_MASTER_FILE,
     Command,
     Instruction,
     Transceive,
     exchange,
 )
-from epassport_credentials.chip import (
-    CHALLENGE_BYTES,
-    FILE_CONTROL,
-    FILE_ID,
-    FILE_SIZE,
-    PUBLIC_KEY,
-    PUBLIC_POINT,
-)
+from epassport_credentials.chip import CHALLENGE_BYTES, PUBLIC_KEY, PUBLIC_POINT
+from epassport_credentials.chip_session import Session
 from epassport_credentials.errors import InvalidCredential, Reason
+from epassport_credentials.file_transfer import read_file, write_file
 from epassport_credentials.lds import (
     APPLICATION_ID,
+    EF_CARD_ACCESS,
     EF_COM,
     EF_SOD,
-    FILE_IDS,
+    TERMINAL_AUTHENTICATED,
     data_group_name,
     parse_ef_com,
 )
+from epassport_credentials.pace import AccessKey
 from epassport_credentials.signer import verify_es256
-from epassport_credentials.tlv import encode_tlv, object_length, read_tlv
-
-_LENGTH_HEAD_BYTES = 7
+from epassport_credentials.tlv import read_tlv
 
 
 def generate_chip_key(transceive: Transceive) -> ec.EllipticCurvePublicKey:
     """Let a blank chip make its authentication key. Raises InvalidCredential: CHIP_REFUSED,
     MALFORMED."""
-    _select_application(transceive)
     command = Command(Instruction.GENERATE_KEY_PAIR, 0x80, 0x00, expected=MAX_ANSWER_BYTES)
     point = read_tlv(read_tlv(exchange(transceive, command), PUBLIC_KEY), PUBLIC_POINT)
     try:
@@ -57,18 +50,21 @@ def generate_chip_key(transceive: Transceive) -> ec.EllipticCurvePublicKey:
 
 
 def write_files(transceive: Transceive, files: Mapping[str, bytes]) -> None:
-    """files: by the names of `lds`. Raises InvalidCredential: CHIP_REFUSED."""
+    """files: by the names of `lds`; EF.CardAccess goes to the master file, the rest to the
+    application. Raises InvalidCredential: CHIP_REFUSED."""
+    _select_master_file(transceive)
+    if EF_CARD_ACCESS in files:
+        write_file(transceive, EF_CARD_ACCESS, files[EF_CARD_ACCESS])
     _select_application(transceive)
     for name, data in files.items():
-        if len(data) > MAX_OFFSET:
-            raise ValueError(f"a file has at most {MAX_OFFSET} bytes")
-        control = encode_tlv(FILE_SIZE, len(data).to_bytes(2, "big"))
-        control += encode_tlv(FILE_ID, FILE_IDS[name].to_bytes(2, "big"))
-        create = Command(Instruction.CREATE_FILE, 0, 0, encode_tlv(FILE_CONTROL, control))
-        exchange(transceive, create)
-        for offset in range(0, len(data), MAX_DATA_BYTES):
-            part = data[offset : offset + MAX_DATA_BYTES]
-            exchange(transceive, _at(Instruction.UPDATE_BINARY, offset, data=part))
+        if name != EF_CARD_ACCESS:
+            write_file(transceive, name, data)
+
+
+def write_access_keys(transceive: Transceive, keys: Iterable[AccessKey]) -> None:
+    """What will open the chip: one of each kind. Raises InvalidCredential: CHIP_REFUSED."""
+    for key in keys:
+        exchange(transceive, Command(Instruction.PUT_DATA, 0, key.reference, key.secret))
 
 
 def lock_chip(transceive: Transceive) -> None:
@@ -76,25 +72,32 @@ def lock_chip(transceive: Transceive) -> None:
     exchange(transceive, Command(Instruction.ACTIVATE_FILE, 0, 0))
 
 
-def read_chip(transceive: Transceive) -> dict[str, bytes]:
-    """EF.COM, EF.SOD and every data group that EF.COM lists, by name.
+def read_chip(session: Session) -> dict[str, bytes]:
+    """EF.CardAccess, EF.COM, EF.SOD and the data groups that EF.COM lists, by name.
 
-    Raises InvalidCredential: CHIP_REFUSED, MISSING_FILE, MALFORMED.
+    What needs terminal authentication is left out where the chip keeps it closed.
+    Raises InvalidCredential: ACCESS_DENIED, CHIP_REFUSED, MISSING_FILE, TOO_LONG, MALFORMED,
+    SECURE_MESSAGING_BROKEN.
     """
-    _select_application(transceive)
-    files = {EF_COM: _read_file(transceive, EF_COM)}
+    _select_application(session)
+    files = {EF_CARD_ACCESS: session.card_access, EF_COM: read_file(session, EF_COM)}
     for number in parse_ef_com(files[EF_COM]).data_groups:
         name = data_group_name(number)
-        files[name] = _read_file(transceive, name)
-    files[EF_SOD] = _read_file(transceive, EF_SOD)
+        try:
+            files[name] = read_file(session, name)
+        except InvalidCredential as refusal:
+            if refusal.reason is not Reason.ACCESS_DENIED or number not in TERMINAL_AUTHENTICATED:
+                raise
+    files[EF_SOD] = read_file(session, EF_SOD)
     return files
 
 
 def active_authentication(
-    transceive: Transceive, key: ec.EllipticCurvePublicKey, *, challenge: bytes
+    session: Transceive, key: ec.EllipticCurvePublicKey, *, challenge: bytes
 ) -> None:
     """Tell the original chip from a copy: it signs a challenge with the key of DG15.
 
+    ECDSA over SHA-256 of the challenge, in plain format r || s (Doc 9303-11 §6.1.2.3).
     key: from passively authenticated files, else it proves nothing
     challenge: 8 fresh random bytes
     Raises InvalidCredential: CHIP_REFUSED, CHIP_NOT_AUTHENTIC.
@@ -102,11 +105,18 @@ def active_authentication(
     if len(challenge) != CHALLENGE_BYTES:
         raise ValueError(f"a challenge has {CHALLENGE_BYTES} bytes")
     command = Command(Instruction.INTERNAL_AUTHENTICATE, 0, 0, challenge, expected=MAX_ANSWER_BYTES)
-    signature = exchange(transceive, command)
+    signature = exchange(session, command)
     try:
         verify_es256(key, signature, challenge)
     except InvalidCredential as refusal:
         raise InvalidCredential(Reason.CHIP_NOT_AUTHENTIC, "the challenge") from refusal
+
+
+def _select_master_file(transceive: Transceive) -> None:
+    exchange(
+        transceive,
+        Command(Instruction.SELECT, SELECT_MASTER_FILE, NO_FILE_INFORMATION, MASTER_FILE_ID),
+    )
 
 
 def _select_application(transceive: Transceive) -> None:
@@ -114,27 +124,3 @@ def _select_application(transceive: Transceive) -> None:
         transceive,
         Command(Instruction.SELECT, SELECT_BY_NAME, NO_FILE_INFORMATION, APPLICATION_ID),
     )
-
-
-def _read_file(transceive: Transceive, name: str) -> bytes:
-    file_id = FILE_IDS[name].to_bytes(2, "big")
-    exchange(
-        transceive,
-        Command(Instruction.SELECT, SELECT_ELEMENTARY_FILE, NO_FILE_INFORMATION, file_id),
-    )
-    data = exchange(transceive, _at(Instruction.READ_BINARY, 0, expected=_LENGTH_HEAD_BYTES))
-    length = object_length(data)
-    if length > MAX_OFFSET:
-        raise InvalidCredential(Reason.TOO_LONG, f"{name} of {length} bytes")
-    data = data[:length]
-    while len(data) < length:
-        wanted = min(MAX_ANSWER_BYTES, length - len(data))
-        part = exchange(transceive, _at(Instruction.READ_BINARY, len(data), expected=wanted))
-        if not 0 < len(part) <= wanted:
-            raise InvalidCredential(Reason.MALFORMED, f"{name} is cut")
-        data += part
-    return data
-
-
-def _at(instruction: Instruction, offset: int, *, data: bytes = b"", expected: int = 0) -> Command:
-    return Command(instruction, offset >> 8, offset & 0xFF, data, expected)

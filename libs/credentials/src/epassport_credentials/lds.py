@@ -42,6 +42,9 @@ FILE_IDS = {EF_COM: 0x011E, EF_SOD: 0x011D, EF_CARD_ACCESS: 0x011C} | {
     f"DG{number}": 0x0100 + number for number in DATA_GROUP_TAGS
 }
 
+# Given only to a terminal that proved a right to fingers and irises (Doc 9303-11 §7).
+TERMINAL_AUTHENTICATED = (3, 4)
+
 _COM, _LDS_VERSION, _UNICODE_VERSION, _TAG_LIST = 0x60, 0x5F01, 0x5F36, 0x5C
 _MRZ = 0x5F1F
 

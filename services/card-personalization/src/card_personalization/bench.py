@@ -5,6 +5,7 @@ while it works on it. What is stored afterwards is what the locked chip answered
 """
 
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,16 +22,27 @@ from epassport_credentials.chip_reader import (
     generate_chip_key,
     lock_chip,
     read_chip,
+    write_access_keys,
     write_files,
 )
+from epassport_credentials.chip_session import open_session
 from epassport_credentials.errors import InvalidCredential, Reason
-from epassport_credentials.lds import EF_COM, EF_SOD, build_dg15, data_group_name
+from epassport_credentials.lds import (
+    EF_CARD_ACCESS,
+    EF_COM,
+    EF_SOD,
+    build_dg15,
+    data_group_name,
+    parse_dg1,
+)
+from epassport_credentials.pace import AccessKey, key_of_access_number, key_of_mrz
 from epassport_credentials.passive_authentication import passive_authentication
 from epassport_credentials.pki import is_sandbox
 from epassport_credentials.signer import Signer, public_key_info
 from epassport_credentials.sod import issue_sod
 
-DG15 = data_group_name(15)
+DG1, DG15 = data_group_name(1), data_group_name(15)
+_UNSIGNED = (EF_COM, EF_CARD_ACCESS)
 
 LoadBlank = Callable[[], Transceive]
 
@@ -53,23 +65,30 @@ class Bench:
     sandbox: bool
     load_blank: LoadBlank
 
-    def make(self, data_groups: Mapping[str, bytes], at: datetime) -> Made:
-        """data_groups: EF.COM and the data groups but DG15, by the names of `lds`.
+    def make(self, data_groups: Mapping[str, bytes], access_number: str, at: datetime) -> Made:
+        """data_groups: EF.CardAccess, EF.COM and the data groups but DG15, by the names of `lds`.
+
+        access_number: printed on the card; with the MRZ, what opens the chip from now on
 
         Raises InvalidCredential: CHIP_REFUSED, where a blank takes nothing.
         """
         chip = self.load_blank()
         signed = {**data_groups, DG15: build_dg15(generate_chip_key(chip))}
-        hashed = {int(name[2:]): octets for name, octets in signed.items() if name != EF_COM}
+        hashed = {int(name[2:]): octets for name, octets in signed.items() if name not in _UNSIGNED}
         sod = issue_sod(hashed, self.signer, self.certificate, signed_at=at)
         written = {**signed, EF_SOD: sod}
         write_files(chip, written)
+        opening = key_of_access_number(access_number)
+        write_access_keys(chip, [opening, key_of_mrz(parse_dg1(signed[DG1]))])
         lock_chip(chip)
-        return self._read_back(chip, written, at)
+        return self._read_back(chip, opening, written, at)
 
-    def _read_back(self, chip: Transceive, written: Mapping[str, bytes], at: datetime) -> Made:
+    def _read_back(
+        self, chip: Transceive, opening: AccessKey, written: Mapping[str, bytes], at: datetime
+    ) -> Made:
         """EF.COM is not signed, so it is compared; the rest must hold for any verifier."""
-        files = read_chip(chip)
+        session = open_session(chip, opening, random_bytes=secrets.token_bytes)
+        files = read_chip(session)
         if files != written:
             return Made(files, Reason.DATA_GROUP_ALTERED)
         try:
@@ -77,7 +96,7 @@ class Bench:
             if found.authentication_key is None:
                 return Made(files, Reason.MISSING_FILE)
             challenge = secrets.token_bytes(CHALLENGE_BYTES)
-            active_authentication(chip, found.authentication_key, challenge=challenge)
+            active_authentication(session, found.authentication_key, challenge=challenge)
         except InvalidCredential as refusal:
             return Made(files, refusal.reason)
         return Made(files, None)
@@ -102,7 +121,11 @@ def open_bench(
 
 def simulated_blank() -> Transceive:
     """A blank behind a reader, which stands in for the bureau's machine."""
-    return SimulatedChip(lambda: ec.generate_private_key(ec.SECP256R1())).transceive
+    return SimulatedChip(
+        lambda: ec.generate_private_key(ec.SECP256R1()),
+        random_bytes=secrets.token_bytes,
+        wait=lambda delay: time.sleep(delay.total_seconds()),
+    ).transceive
 
 
 def _read(file: Path) -> x509.Certificate:

@@ -25,20 +25,34 @@ from epassport_credentials.card_qr import (
     with_portrait,
 )
 from epassport_credentials.cwt import StatusReference
+from epassport_credentials.details import (
+    DocumentDetails,
+    PersonalDetails,
+    build_dg11,
+    build_dg12,
+)
 from epassport_credentials.face import MAX_IMAGE_BYTES, build_dg2
 from epassport_credentials.identity import is_over_18
-from epassport_credentials.lds import EF_COM, build_dg1, build_ef_com, data_group_name
+from epassport_credentials.lds import (
+    EF_CARD_ACCESS,
+    EF_COM,
+    build_dg1,
+    build_ef_com,
+    data_group_name,
+)
 from epassport_credentials.mrz import Mrz, build_td1, yymmdd
+from epassport_credentials.security_infos import build_card_access, build_dg14
 from epassport_credentials.signer import Signer
 from epassport_credentials.transliteration import to_icao
 
 ISSUING_STATE = "RUS"
 DOCUMENT_CODE = "I"  # Doc 9303-5 §4.2.2: the first character of an identity card
 AUTHORITY = "МВД РОССИИ"
-DATA_GROUPS = (1, 2, 15)
+DATA_GROUPS = (1, 2, 11, 12, 14, 15)
 
 FRONT, BACK = "front", "back"
 SMALL_CODE, IDENTITY_CODE = "small-code", "identity-code"
+ACCESS_NUMBER = "access-number"
 PNG, TEXT = "image/png", "text/plain"
 
 _REGIONS = {
@@ -54,10 +68,12 @@ _CHIP_QUALITIES = (85, 75, 65, 55, 45, 35, 25)
 
 @dataclass(frozen=True)
 class Particulars:
-    """One document. face: as biometrics released it; made_at: when the data is made."""
+    """One document. face: as biometrics released it; made_at: when the data is made;
+    access_number: six random digits, printed, that open the chip."""
 
     document_ref: UUID
     document_number: str = field(repr=False)
+    access_number: str = field(repr=False)
     identity: Identity = field(repr=False)
     face: bytes = field(repr=False)
     region: str
@@ -90,15 +106,20 @@ def prepare(about: Particulars, signer: Signer, *, dpi: int, specimen: bool) -> 
     small, identity = _codes(about, portrait, signer)
     face = _card_face(about, zone, small, identity, specimen=specimen)
     chip = {
+        EF_CARD_ACCESS: build_card_access(),
         EF_COM: build_ef_com(DATA_GROUPS),
         data_group_name(1): build_dg1(zone),
         data_group_name(2): build_dg2(portrait),
+        data_group_name(11): build_dg11(_personal_details(about)),
+        data_group_name(12): build_dg12(_document_details(about)),
+        data_group_name(14): build_dg14(),
     }
     prints = {
         FRONT: render_front(face, dpi=dpi),
         BACK: render_back(face, dpi=dpi),
         SMALL_CODE: small.encode("ascii"),
         IDENTITY_CODE: identity.encode("ascii"),
+        ACCESS_NUMBER: about.access_number.encode("ascii"),
     }
     return Prepared(chip, prints)
 
@@ -147,6 +168,25 @@ def _zone(about: Particulars) -> Mrz:
     )
 
 
+def _personal_details(about: Particulars) -> PersonalDetails:
+    """What the zone has no room or no letters for."""
+    person = about.identity
+    given = "<".join(name for name in (person.given_name, person.patronymic) if name)
+    return PersonalDetails(
+        full_name=f"{person.surname}<<{given}".upper().replace(" ", "<"),
+        birth_date=f"{person.birth_date:%Y%m%d}",
+        birth_place=(person.birth_place.replace("<", " "),),
+    )
+
+
+def _document_details(about: Particulars) -> DocumentDetails:
+    return DocumentDetails(
+        authority=AUTHORITY,
+        issue_date=f"{about.made_at:%Y%m%d}",
+        personalised_at=f"{about.made_at:%Y%m%d%H%M%S}",
+    )
+
+
 def _codes(about: Particulars, portrait: bytes, signer: Signer) -> tuple[str, str]:
     """The small code, and the identity code with the best portrait it has room for."""
     person = about.identity
@@ -183,6 +223,7 @@ def _card_face(
         birth_date=person.birth_date,
         birth_place=person.birth_place,
         document_number=about.document_number,
+        access_number=about.access_number,
         issue_date=about.made_at.date(),
         expiry_date=about.valid_until,
         authority=AUTHORITY,

@@ -82,7 +82,8 @@ _BACK_WIDTH = WIDTH_MM - _BACK_LEFT - 4
 _BACK_FIELDS = (
     _Field(Box(_BACK_LEFT, 2.2, _BACK_WIDTH, 8.4), "Орган, выдавший документ / Issuing authority"),
     _Field(Box(_BACK_LEFT, 10.9, _BACK_WIDTH, 6.0), "Регион / Region"),
-    _Field(Box(_BACK_LEFT, 17.1, _BACK_WIDTH, 5.0), "№ документа / Document No."),
+    _Field(Box(_BACK_LEFT, 17.1, 26, 5.0), "№ документа / Document No."),
+    _Field(Box(_BACK_LEFT + 28, 17.1, _BACK_WIDTH - 28, 5.0), "Код доступа / CAN"),
 )
 _NOTES = (
     "Код подтверждает подлинность печати; личность подтверждают портрет и чип.",
@@ -100,6 +101,8 @@ _SEX = {Sex.MALE: "М / M", Sex.FEMALE: "Ж / F"}
 class CardFace:
     """Everything that is printed. Only the patronymic may be empty.
 
+    access_number: the six digits that open the chip (CAN), on the back beside the zone, which
+        opens it too
     region: its name as printed; mrz: three lines of 30
     portrait: JPEG, JPEG 2000 or PNG; the codes: texts of alphanumeric QR symbols
     specimen: print a watermark; a card made in the sandbox always has it
@@ -115,6 +118,7 @@ class CardFace:
     birth_date: date = field(repr=False)
     birth_place: str = field(repr=False)
     document_number: str = field(repr=False)
+    access_number: str = field(repr=False)
     issue_date: date
     expiry_date: date
     authority: str
@@ -234,7 +238,8 @@ def _draw_particulars(surface: Surface, card: CardFace) -> None:
 
 
 def _draw_issuer(surface: Surface, card: CardFace) -> None:
-    _draw_values(surface, _BACK_FIELDS, (card.authority, card.region, card.document_number))
+    values = (card.authority, card.region, card.document_number, card.access_number)
+    _draw_values(surface, _BACK_FIELDS, values)
 
 
 def _draw_values(surface: Surface, places: Sequence[_Field], values: Sequence[str]) -> None:

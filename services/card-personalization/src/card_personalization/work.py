@@ -5,6 +5,7 @@ attempt sealed stays behind as blobs that nothing names, and goes with the holde
 """
 
 import asyncio
+import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -48,18 +49,24 @@ from epassport_contracts import ServiceName
 from epassport_contracts.events.enrollment import PausedStep
 from epassport_contracts.fields import Identity
 from epassport_credentials.cwt import StatusReference
-from epassport_credentials.lds import EF_COM, EF_SOD, data_group_name
+from epassport_credentials.lds import EF_CARD_ACCESS, EF_COM, EF_SOD, data_group_name
+from epassport_credentials.pace import ACCESS_NUMBER_DIGITS
 
 PREPARE = Task("prepare-chip-data", at_once=2)
 ALLOCATE = Task("allocate-blank")
 WRITE = Task("write-chip", at_once=2)
 
-_PREPARED_FILES = (EF_COM, data_group_name(1), data_group_name(2))
+_PREPARED_FILES = (
+    EF_CARD_ACCESS,
+    EF_COM,
+    *(name for name in map(data_group_name, chip_data.DATA_GROUPS) if name != DG15),
+)
 _MEDIA_TYPES = {
     chip_data.FRONT: chip_data.PNG,
     chip_data.BACK: chip_data.PNG,
     chip_data.SMALL_CODE: chip_data.TEXT,
     chip_data.IDENTITY_CODE: chip_data.TEXT,
+    chip_data.ACCESS_NUMBER: chip_data.TEXT,
 }
 _BLOCKED = frozenset({Reason.BLOCKED})
 
@@ -149,19 +156,13 @@ def write(app: App) -> Work:
             return []
         now = app.clock.now()
         prepared = {name: state.files[name] for name in _PREPARED_FILES}
-        data_groups = await archive.fetch(
-            app.database,
-            app.keyring,
-            state.order.holder_id,
-            CHIP_FILE,
-            prepared,
-            actor=service_actor(ServiceName.CARD_PERSONALIZATION),
-            reason="write-chip",
-            correlation_id=job.origin.correlation_id,
-        )
-        if data_groups is None:
+        number = {chip_data.ACCESS_NUMBER: state.files[chip_data.ACCESS_NUMBER]}
+        data_groups = await _opened(app, job, state.order, CHIP_FILE, prepared)
+        printed = await _opened(app, job, state.order, PRINT, number)
+        if data_groups is None or printed is None:
             return [_stop(document_ref, now)]
-        made = await asyncio.to_thread(app.bench.make, data_groups, now)
+        access_number = printed[chip_data.ACCESS_NUMBER].decode("ascii")
+        made = await asyncio.to_thread(app.bench.make, data_groups, access_number, now)
         own = {name: (made.files[name], OCTETS) for name in (DG15, EF_SOD)}
         try:
             async with app.database.transaction() as connection:
@@ -174,6 +175,22 @@ def write(app: App) -> Work:
         return [Send(card.stream(document_ref), command, expects=_BLOCKED)]
 
     return work
+
+
+async def _opened(
+    app: App, job: Job, order: Order, field: str, files: Files
+) -> dict[str, bytes] | None:
+    """None once the holder was erased. Raises KeyPending."""
+    return await archive.fetch(
+        app.database,
+        app.keyring,
+        order.holder_id,
+        field,
+        files,
+        actor=service_actor(ServiceName.CARD_PERSONALIZATION),
+        reason="write-chip",
+        correlation_id=job.origin.correlation_id,
+    )
 
 
 def _stop(document_ref: UUID, at: datetime) -> Send:
@@ -206,6 +223,7 @@ async def _particulars(
     return Particulars(
         document_ref=document_ref,
         document_number=number,
+        access_number=f"{secrets.randbelow(10**ACCESS_NUMBER_DIGITS):0{ACCESS_NUMBER_DIGITS}}",
         identity=identity,
         face=faces["face"],
         region=order.region,
