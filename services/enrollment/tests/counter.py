@@ -18,6 +18,7 @@ from enrollment.application_events import (
     ApplicationSubmitted,
     BiometricsNoted,
     CardAtOffice,
+    DocumentReassigned,
     HandoverCompleted,
     HolderCheckNoted,
 )
@@ -62,11 +63,13 @@ NUMBER = "912345678"
 OPENED = rollout.RolloutOpened(NOON, TODAY, 10)
 OPEN = rollout.aggregate.state_after([OPENED])
 HOURS = WorkingTime(8 * 60, 20 * 60, (0, 1, 2, 3, 4), 180)
+OFFICE_REGISTERED = office.OfficeRegistered(NOON, REGION, "МФЦ", HOURS, TODAY)
+OPERATOR_REGISTERED = office.OfficerRegistered(NOON, OPERATOR, SPKI, TODAY)
 DESK: Office = office.aggregate.state_after(
     [
-        office.OfficeRegistered(NOON, REGION, "МФЦ", HOURS, TODAY),
+        OFFICE_REGISTERED,
         office.StationRegistered(NOON, STATION, TODAY),
-        office.OfficerRegistered(NOON, OPERATOR, SPKI, TODAY),
+        OPERATOR_REGISTERED,
         office.OfficerRegistered(NOON, COUNTER, SPKI, TODAY),
     ]
 )
@@ -182,6 +185,20 @@ APPROVED = ApplicationApproved(
     identity=IDENTITY,
     wishes=None,
     valid_until=date(2036, 11, 23),
+)
+REASSIGNED = DocumentReassigned(
+    at=NOON,
+    holder_id=HOLDER,
+    kind=ApplicationKind.FIRST,
+    region=REGION,
+    office=OFFICE,
+    document_ref=NEW_REF,
+    document_number=SEALED_NUMBER,
+    predecessor=None,
+    identity=IDENTITY,
+    wishes=None,
+    valid_until=APPROVED.valid_until,
+    lost_document_ref=REF,
 )
 AT_OFFICE = CardAtOffice(NOON, REF, OFFICE)
 CHECK = HolderCheck(

@@ -25,6 +25,7 @@ from counter import (
     OPEN,
     OPERATOR,
     PERSON_DIGEST,
+    REASSIGNED,
     REF,
     STATION,
     STRANGER,
@@ -48,7 +49,6 @@ from enrollment.application_events import (
     CardAtOffice,
     CardGone,
     CardLost,
-    DocumentReassigned,
     HolderCheckNoted,
     TicketIssued,
 )
@@ -204,40 +204,21 @@ def test_a_card_of_another_reference_is_not_this_ones() -> None:
 
 
 def test_a_lost_card_goes_on_under_a_new_reference_and_number() -> None:
+    number = Personal(HOLDER, "document-number", NUMBER)
     given(*ISSUED, LOST).when(REASSIGN).then(
-        DocumentReassigned(
-            at=LATER,
-            holder_id=HOLDER,
-            kind=APPROVED.kind,
-            region=APPROVED.region,
-            office=OFFICE,
-            document_ref=NEW_REF,
-            document_number=Personal(HOLDER, "document-number", NUMBER),
-            predecessor=None,
-            identity=APPROVED.identity,
-            wishes=None,
-            valid_until=APPROVED.valid_until,
-            lost_document_ref=REF,
-        ),
+        replace(REASSIGNED, at=LATER, document_number=number),
         Claim("document-number", NUMBER_DIGEST, Reason.DOCUMENT_NUMBER_TAKEN, HOLDER),
     )
 
 
 def test_a_second_candidate_is_not_used() -> None:
-    given(*ISSUED, LOST, reassigned()).when(replace(REASSIGN, document_ref=REF)).then_nothing()
+    given(*ISSUED, LOST, REASSIGNED).when(replace(REASSIGN, document_ref=REF)).then_nothing()
     given(*ISSUED).when(REASSIGN).then_nothing()
     given(SUBMITTED).when(REASSIGN).then_refused(Reason.NOT_APPROVED)
 
 
-def reassigned() -> DocumentReassigned:
-    decided = application.decide(REASSIGN, given(*ISSUED, LOST).state)
-    assert isinstance(decided, list)
-    fact: DocumentReassigned = decided[0]
-    return fact
-
-
 def test_after_reassignment_the_old_card_is_another_document() -> None:
-    life = (*ISSUED, LOST, reassigned())
+    life = (*ISSUED, LOST, REASSIGNED)
     given(*life).when(NoteCardAtOffice(LATER, REF, OFFICE)).then_refused(Reason.OTHER_DOCUMENT)
     given(*life).when(NoteCardAtOffice(LATER, NEW_REF, OFFICE)).then(
         CardAtOffice(LATER, NEW_REF, OFFICE)

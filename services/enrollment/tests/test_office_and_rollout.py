@@ -10,8 +10,10 @@ from counter import (
     DESK,
     HOURS,
     NOON,
+    OFFICE_REGISTERED,
     OPENED,
     OPERATOR,
+    OPERATOR_REGISTERED,
     OTHER_KEY,
     REGION,
     SPKI,
@@ -40,19 +42,17 @@ from epassport_contracts.events.enrollment import PausedStep
 given = Specification(office.aggregate).given
 region = Specification(rollout.aggregate).given
 
-REGISTERED = OfficeRegistered(NOON, REGION, "МФЦ", HOURS, TODAY)
 REGISTER = RegisterOffice(NOON, REGION, "МФЦ", HOURS, TODAY)
-OFFICER = OfficerRegistered(NOON, OPERATOR, SPKI, TODAY)
 DAY = timedelta(days=1)
 
 
 def test_an_office_is_registered_once_and_may_change_its_hours_from_a_day_on() -> None:
-    given().when(REGISTER).then(REGISTERED)
-    given(REGISTERED).when(replace(REGISTER, at=NOON + DAY)).then_nothing()
+    given().when(REGISTER).then(OFFICE_REGISTERED)
+    given(OFFICE_REGISTERED).when(replace(REGISTER, at=NOON + DAY)).then_nothing()
     longer = replace(
         REGISTER, working_time=replace(HOURS, closes_minute=1440), from_day=TODAY + DAY
     )
-    given(REGISTERED).when(longer).then_events(
+    given(OFFICE_REGISTERED).when(longer).then_events(
         OfficeRegistered(NOON, REGION, "МФЦ", longer.working_time, TODAY + DAY)
     )
 
@@ -71,23 +71,25 @@ def test_hours_that_cannot_be_are_refused(hours: WorkingTime) -> None:
 
 def test_a_station_is_registered_once_at_a_known_office() -> None:
     command = RegisterStation(NOON, STATION, TODAY)
-    given(REGISTERED).when(command).then(StationRegistered(NOON, STATION, TODAY))
-    given(REGISTERED, StationRegistered(NOON, STATION, TODAY)).when(command).then_nothing()
+    given(OFFICE_REGISTERED).when(command).then(StationRegistered(NOON, STATION, TODAY))
+    given(OFFICE_REGISTERED, StationRegistered(NOON, STATION, TODAY)).when(command).then_nothing()
     given().when(command).then_refused(Reason.NOT_REGISTERED)
 
 
 def test_an_officer_is_registered_once_with_a_key_that_can_be_used() -> None:
     command = RegisterOfficer(NOON, OPERATOR, SPKI, TODAY)
-    given(REGISTERED).when(command).then(OFFICER)
-    given(REGISTERED, OFFICER).when(command).then_nothing()
+    given(OFFICE_REGISTERED).when(command).then(OPERATOR_REGISTERED)
+    given(OFFICE_REGISTERED, OPERATOR_REGISTERED).when(command).then_nothing()
     given().when(command).then_refused(Reason.NOT_REGISTERED)
-    given(REGISTERED).when(replace(command, public_key=b"no key")).then_refused(Reason.KEY_UNUSABLE)
+    given(OFFICE_REGISTERED).when(replace(command, public_key=b"no key")).then_refused(
+        Reason.KEY_UNUSABLE
+    )
 
 
 def test_a_new_key_holds_from_its_day_on_and_the_old_one_before() -> None:
     new = public_key_octets(OTHER_KEY.public_key)
     later = OfficerRegistered(NOON, OPERATOR, new, TODAY + DAY)
-    state: Any = given(REGISTERED, OFFICER, later).state
+    state: Any = given(OFFICE_REGISTERED, OPERATOR_REGISTERED, later).state
     assert state.key_of(OPERATOR, TODAY - DAY) is None
     assert state.key_of(OPERATOR, TODAY) == SPKI
     assert state.key_of(OPERATOR, TODAY + DAY) == new

@@ -16,6 +16,7 @@ from counter import (
     NOON,
     OFFICE,
     OPERATOR,
+    REASSIGNED,
     REF,
     REGION,
     REPLACING,
@@ -39,7 +40,6 @@ from enrollment.application_events import (
     ApplicationRejected,
     ApplicationWithdrawn,
     CardLost,
-    DocumentReassigned,
 )
 from enrollment.holder import Standing
 from enrollment.work import REASSIGN
@@ -202,20 +202,6 @@ def test_a_holder_follows_its_applications(fact: Any, command: Any) -> None:
     assert sends(recorded(fact, OF_APPLICATION)) == [Send(OF_HOLDER, command)]
 
 
-REASSIGNED = DocumentReassigned(
-    at=NOON,
-    holder_id=HOLDER,
-    kind=ApplicationKind.FIRST,
-    region=REGION,
-    office=OFFICE,
-    document_ref=NEW_REF,
-    document_number=SEALED_NUMBER,
-    predecessor=None,
-    identity=IDENTITY,
-    wishes=None,
-    valid_until=APPROVED.valid_until,
-    lost_document_ref=REF,
-)
 ISSUED: dict[str, Any] = {
     "at": NOON,
     "application_id": APPLICATION,

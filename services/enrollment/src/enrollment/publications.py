@@ -4,6 +4,7 @@ Sealed values are copied as they are. The stream's key is the application's, the
 the region's id.
 """
 
+from typing import TypeVar
 from uuid import UUID
 
 from enrollment import holder, rollout
@@ -17,6 +18,8 @@ from enrollment.application_events import (
 )
 from epassport import Recorded, publishes, sealed
 from epassport_contracts.events import enrollment as contract
+
+Issued = TypeVar("Issued", contract.ApplicationApproved, contract.DocumentReassigned)
 
 
 @publishes(rollout.RolloutPaused)
@@ -49,41 +52,13 @@ def application_submitted(
 
 @publishes(ApplicationApproved)
 def application_approved(event: Recorded[ApplicationApproved]) -> contract.ApplicationApproved:
-    fact = event.fact
-    return contract.ApplicationApproved(
-        at=fact.at,
-        application_id=UUID(event.stream_key),
-        holder_id=fact.holder_id,
-        kind=fact.kind,
-        region=fact.region,
-        office=fact.office,
-        document_ref=fact.document_ref,
-        document_number=sealed(fact.document_number),
-        predecessor=fact.predecessor,
-        identity=sealed(fact.identity),
-        wishes=sealed(fact.wishes) if fact.wishes is not None else None,
-        valid_until=fact.valid_until,
-    )
+    return _issued(contract.ApplicationApproved, event)
 
 
 @publishes(DocumentReassigned)
 def document_reassigned(event: Recorded[DocumentReassigned]) -> contract.DocumentReassigned:
-    fact = event.fact
-    return contract.DocumentReassigned(
-        at=fact.at,
-        application_id=UUID(event.stream_key),
-        holder_id=fact.holder_id,
-        kind=fact.kind,
-        region=fact.region,
-        office=fact.office,
-        document_ref=fact.document_ref,
-        document_number=sealed(fact.document_number),
-        predecessor=fact.predecessor,
-        identity=sealed(fact.identity),
-        wishes=sealed(fact.wishes) if fact.wishes is not None else None,
-        valid_until=fact.valid_until,
-        lost_document_ref=fact.lost_document_ref,
-    )
+    lost = event.fact.lost_document_ref
+    return _issued(contract.DocumentReassigned, event, lost_document_ref=lost)
 
 
 @publishes(ApplicationRejected)
@@ -138,3 +113,27 @@ def erasure_ordered(event: Recorded[holder.ErasureOrdered]) -> contract.ErasureO
 @publishes(holder.ErasureCompleted)
 def erasure_completed(event: Recorded[holder.ErasureCompleted]) -> contract.ErasureCompleted:
     return contract.ErasureCompleted(at=event.fact.at, holder_id=event.fact.holder_id)
+
+
+def _issued(
+    model: type[Issued],
+    event: Recorded[ApplicationApproved] | Recorded[DocumentReassigned],
+    **own: UUID,
+) -> Issued:
+    """A reassignment says all that the approval said, so that nobody looks that one up."""
+    fact = event.fact
+    return model(
+        at=fact.at,
+        application_id=UUID(event.stream_key),
+        holder_id=fact.holder_id,
+        kind=fact.kind,
+        region=fact.region,
+        office=fact.office,
+        document_ref=fact.document_ref,
+        document_number=sealed(fact.document_number),
+        predecessor=fact.predecessor,
+        identity=sealed(fact.identity),
+        wishes=sealed(fact.wishes) if fact.wishes is not None else None,
+        valid_until=fact.valid_until,
+        **own,
+    )

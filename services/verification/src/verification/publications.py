@@ -58,11 +58,7 @@ def registered(event: Recorded[DocumentRegistered]) -> ContractEvent:
 
 @publishes(DocumentActivated)
 def activated(event: Recorded[DocumentActivated]) -> Published:
-    fact = event.fact
-    internal = contract.DocumentActivated(
-        at=fact.at, document_ref=_ref(event), holder_id=fact.holder_id
-    )
-    return [internal, *_public(event)]
+    return _standing(contract.DocumentActivated, event)
 
 
 @publishes(DocumentSuspended)
@@ -76,11 +72,7 @@ def suspended(event: Recorded[DocumentSuspended]) -> Published:
 
 @publishes(DocumentRestored)
 def restored(event: Recorded[DocumentRestored]) -> Published:
-    fact = event.fact
-    internal = contract.DocumentRestored(
-        at=fact.at, document_ref=_ref(event), holder_id=fact.holder_id
-    )
-    return [internal, *_public(event)]
+    return _standing(contract.DocumentRestored, event)
 
 
 @publishes(DocumentRevoked)
@@ -98,11 +90,7 @@ def revoked(event: Recorded[DocumentRevoked]) -> Published:
 
 @publishes(DocumentExpired)
 def expired(event: Recorded[DocumentExpired]) -> Published:
-    fact = event.fact
-    internal = contract.DocumentExpired(
-        at=fact.at, document_ref=_ref(event), holder_id=fact.holder_id
-    )
-    return [internal, *_public(event)]
+    return _standing(contract.DocumentExpired, event)
 
 
 @publishes(PresentationVerified)
@@ -157,6 +145,16 @@ def public_status(event: Recorded[StandingChange]) -> PassportStatusChanged | No
         recorded_at=event.recorded_at,
         superseded_by=superseded_by,
     )
+
+
+def _standing(
+    model: type[contract.DocumentActivated | contract.DocumentRestored | contract.DocumentExpired],
+    event: Recorded[DocumentActivated] | Recorded[DocumentRestored] | Recorded[DocumentExpired],
+) -> Published:
+    """Changes of which there is nothing to say but that they happened."""
+    fact = event.fact
+    internal = model(at=fact.at, document_ref=_ref(event), holder_id=fact.holder_id)
+    return [internal, *_public(event)]
 
 
 def _public(event: Recorded[StandingChange]) -> list[Publication]:
