@@ -333,7 +333,7 @@ def test_a_pack_with_a_list_of_another_address_is_refused(
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"version": 2}, Reason.UNKNOWN_VERSION),
+        ({"version": 3}, Reason.UNKNOWN_VERSION),
         ({"status_lists": {}}, Reason.MALFORMED),
         ({"status_lists": ["x"]}, Reason.MALFORMED),
         ({"status_lists": [{"uri": URI}]}, Reason.MALFORMED),

@@ -163,10 +163,14 @@ def open_trust_list(
     return trust
 
 
-def check_version(payload: Mapping[str, object], version: int) -> None:
-    """The version is the first member, so that a reader may stop at it."""
-    if next(iter(payload), None) != "version" or integer_of(payload, "version") != version:
-        raise InvalidCredential(Reason.UNKNOWN_VERSION, f"known is {version}")
+def check_version(payload: Mapping[str, object], *known: int) -> int:
+    """The version is the first member, so that a reader may stop at it.
+
+    Raises InvalidCredential: UNKNOWN_VERSION, MALFORMED.
+    """
+    if next(iter(payload), None) != "version" or integer_of(payload, "version") not in known:
+        raise InvalidCredential(Reason.UNKNOWN_VERSION, f"known: {known}")
+    return integer_of(payload, "version")
 
 
 def refuse_sandbox(trust: TrustList, *, accept_sandbox: bool) -> None:
