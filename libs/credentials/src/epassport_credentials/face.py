@@ -7,8 +7,6 @@ import io
 import struct
 from dataclasses import dataclass, field
 
-from PIL import Image
-
 from epassport_credentials.biometric_template import BiometricFormat, build_group, parse_group
 from epassport_credentials.errors import InvalidCredential, Reason
 from epassport_credentials.lds import DATA_GROUP_TAGS, file_content
@@ -82,6 +80,9 @@ def _read_record(record: bytes, lenient: Lenient | None) -> FaceImage:
 def _jpeg_size(image: bytes) -> tuple[int, int]:
     if len(image) > MAX_IMAGE_BYTES:
         raise InvalidCredential(Reason.TOO_LONG, f"an image of more than {MAX_IMAGE_BYTES} bytes")
+    # Only an issuer measures a photo: a reader of chips need not have Pillow.
+    from PIL import Image
+
     try:
         return Image.open(io.BytesIO(image), formats=("JPEG",)).size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

@@ -16,8 +16,6 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import TypeVar
 
-import numpy as np
-
 from epassport_credentials.claims import (
     Key,
     check_period,
@@ -111,15 +109,16 @@ class StatusListToken:
 
 def pack_statuses(values: Sequence[int]) -> StatusList:
     """values: one status each (bytes will do); the last byte is filled up with 3, not in force."""
-    entries = np.asarray(values if not isinstance(values, bytes) else bytearray(values), np.uint8)
-    if entries.size and entries.max() > Status.NOT_IN_FORCE:
+    entries = bytes(values)
+    if entries and max(entries) > Status.NOT_IN_FORCE:
         raise ValueError("a status has two bits")
     per_byte = 8 // BITS
-    filling = -entries.size % per_byte
-    padded = np.pad(entries, (0, filling), constant_values=Status.NOT_IN_FORCE)
-    places = np.arange(per_byte, dtype=np.uint8) * BITS
-    data = np.bitwise_or.reduce(padded.reshape(-1, per_byte) << places, axis=1)
-    return StatusList(BITS, data.astype(np.uint8).tobytes())
+    entries += bytes((Status.NOT_IN_FORCE,)) * (-len(entries) % per_byte)
+    # Every fourth entry stands in a byte of its own, so a shift moves none into the next.
+    packed = 0
+    for place in range(per_byte):
+        packed |= int.from_bytes(entries[place::per_byte], "little") << place * BITS
+    return StatusList(BITS, packed.to_bytes(len(entries) // per_byte, "little"))
 
 
 def issue_status_list(
