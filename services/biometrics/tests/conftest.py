@@ -26,6 +26,8 @@ from asyncpg import Record
 from biometrics import reactions
 from biometrics.service import build
 from biometrics.settings import BiometricsSettings
+from biometrics.work import RELEASE_IMAGES, SEARCH_DUPLICATES
+from epassport import signals
 from epassport.actor import Role
 from epassport.ceremony import hold_ceremony
 from epassport.database import migrate
@@ -57,8 +59,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 CACHE = Path(os.environ.get("EPASSPORT_CACHE") or Path(__file__).parents[3] / ".cache")
 LIBS, CLASSES = CACHE / "sourceafis-libs", CACHE / "sourceafis-classes"
 
+ALL_SIGNALS = [
+    signals.EVENTS,
+    *(signals.task(kind.kind) for kind in (SEARCH_DUPLICATES, RELEASE_IMAGES)),
+]
+
 OFFICE, STATION = "office-1", "station-1"
-FINGERS = 24
+FINGERS = 60
 
 
 def now() -> datetime:
@@ -139,7 +146,10 @@ class Bureau:
         return answer.json() if answer.status_code == 200 else None
 
     async def bring(self, person: Person, n: int = 0) -> None:
-        answer = await self.post("/samples", self.samples(person, n), Role.OPERATOR)
+        await self.brought(person, self.samples(person, n))
+
+    async def brought(self, person: Person, samples: Any) -> None:
+        answer = await self.post("/samples", samples, Role.OPERATOR)
         assert answer.status_code == 200, answer.text
         assert answer.json()["record_id"] == str(person.holder)
 
@@ -166,7 +176,7 @@ class Bureau:
         return await self.post("/verifications", body, Role.HAND_OVER_OFFICER, who=who)
 
     async def case(self, person: Person) -> UUID:
-        sql = "SELECT case_id FROM adjudication_v1 WHERE application_id = $1"
+        sql = "SELECT case_id FROM adjudication_v2 WHERE application_id = $1"
         (case,) = await self.rows(sql, person.application)
         found: UUID = case["case_id"]
         return found
@@ -186,7 +196,7 @@ class Bureau:
         )
         async with self.opened.essentials.database.transaction() as connection:
             await handler.apply(connection, [record])
-        self.opened.signals.committed()
+        self.opened.signals.committed(ALL_SIGNALS)
 
     async def approve(self, person: Person) -> None:
         sealed: Any = Sealed(

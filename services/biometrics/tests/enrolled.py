@@ -3,9 +3,17 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from biometrics.engine.positions import FingerPosition
 from biometrics.holder_check import PURPOSES
 from biometrics.record import aggregate
-from biometrics.record_commands import ConcludeSearch, Officer, Samples, Search, Verdict
+from biometrics.record_commands import (
+    ConcludeSearch,
+    FingerSample,
+    Officer,
+    Samples,
+    Search,
+    Verdict,
+)
 from biometrics.record_events import (
     AdjudicationRequested,
     AdjudicatorDecided,
@@ -36,7 +44,8 @@ FIRST, SECOND, THIRD = (Officer(ISSUER, f"adjudicator-{n}") for n in (1, 2, 3))
 AT_COUNTER, BESIDE = Officer(ISSUER, "hand-over"), Officer(ISSUER, "hand-over-2")
 
 ENGINE = "sourceafis-3.18.1-java"
-SAMPLES = Samples("face", "finger", "template", ENGINE)
+INDEX = FingerPosition.RIGHT_INDEX
+SAMPLES = Samples("face", (FingerSample(INDEX, "finger", "template", 80),), ENGINE)
 
 ENROL = Ticket(
     ticket_id=UUID(int=20),
@@ -74,8 +83,8 @@ def received(
     )
 
 
-def search(*others: UUID, own_matched: bool = False) -> Search:
-    return Search(others, own_matched, 1000, ENGINE, 140.0)
+def search(*others: UUID, own_matched: bool = False, own_mixed_up: bool = False) -> Search:
+    return Search(others, own_matched, 1000, ENGINE, 140.0, 200.0, own_mixed_up, 1000)
 
 
 def conclude(found: Search) -> ConcludeSearch:

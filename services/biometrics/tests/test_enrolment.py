@@ -135,6 +135,13 @@ def test_a_replacement_whose_own_record_does_not_match_is_captured_again() -> No
     given(*life).when(conclude(search())).then_nothing()
 
 
+def test_a_replacement_with_hands_mixed_up_says_so_and_is_captured_again() -> None:
+    begun = received(ApplicationKind.REPLACE)
+    crossed = search(own_mixed_up=True)
+    missing = OwnRecordMissing(LATER, APPLICATION, CAPTURE, mixed_up=True)
+    given(begun).when(conclude(crossed)).then(searched(crossed), missing)
+
+
 def test_a_supervisors_exception_stands_for_the_search() -> None:
     accepted = BiometricsAccepted(NOON, APPLICATION, by_exception=True)
     given().when(EXCEPT).then(excepted(), accepted)

@@ -14,6 +14,7 @@ from enrolled import (
     CHECK,
     COUNTER,
     ENROL,
+    INDEX,
     LATER,
     NEXT_APPLICATION,
     NEXT_CAPTURE,
@@ -27,6 +28,7 @@ from enrolled import (
     received,
 )
 
+from biometrics.engine.positions import FingerPosition
 from biometrics.holder_check import MAX_TRIES
 from biometrics.record_commands import (
     CheckFinger,
@@ -47,7 +49,7 @@ from epassport_contracts.events.biometrics import ComparisonMethod
 from epassport_contracts.events.enrollment import ApplicationKind
 
 FACES = ComparisonMethod.FACES_BY_TWO_OFFICERS
-FINGER = CheckFinger(LATER, AT_COUNTER, COUNTER, CHECK, CAPTURE, matches=True)
+FINGER = CheckFinger(LATER, AT_COUNTER, COUNTER, CHECK, INDEX, CAPTURE, matches=True)
 WRONG_FINGER = replace(FINGER, matches=False)
 VERIFIED, MISMATCH = checked(HolderVerified), checked(HolderMismatch)
 TRIED: list[Event] = [checked(HolderMismatch, check_id=UUID(int=100 + n)) for n in range(MAX_TRIES)]
@@ -68,6 +70,11 @@ def test_the_enrolled_finger_verifies_its_holder() -> None:
 
 def test_another_finger_is_a_mismatch() -> None:
     given(*ACCEPTED).when(WRONG_FINGER).then(MISMATCH)
+
+
+def test_a_finger_that_was_not_enrolled_verifies_nobody() -> None:
+    other = replace(FINGER, position=FingerPosition.LEFT_INDEX)
+    given(*ACCEPTED).when(other).then_refused(Reason.FINGER_NOT_ENROLLED)
 
 
 def test_a_check_said_twice_is_recorded_once() -> None:

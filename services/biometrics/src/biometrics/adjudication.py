@@ -36,7 +36,7 @@ def judge_search(at: datetime, enrolment: Enrolment, search: Search, case_id: UU
     """For kind `first` nobody; for the others the holder's own record and nobody else's."""
     if search.others:
         return [AdjudicationRequested(at, case_id, enrolment.application_id, search.others)]
-    return [_nobody_else(at, enrolment, own_matched=search.own_matched)]
+    return [_nobody_else(at, enrolment, search.own_matched, search.own_mixed_up)]
 
 
 def adjudicate(command: Adjudicate, record: BiometricRecord) -> Decided:
@@ -77,12 +77,14 @@ def _consequences(command: Adjudicate, case: Case, enrolment: Enrolment) -> Sequ
         case Verdict.SAME_PERSON:
             return [DuplicateConfirmed(*about)]
         case Verdict.DIFFERENT_PERSONS:
-            settled = _nobody_else(command.at, enrolment, own_matched=enrolment.own_matched)
-            return [DuplicateDismissed(*about), settled]
+            own = (enrolment.own_matched, enrolment.own_mixed_up)
+            return [DuplicateDismissed(*about), _nobody_else(command.at, enrolment, *own)]
 
 
-def _nobody_else(at: datetime, enrolment: Enrolment, *, own_matched: bool) -> Event:
+def _nobody_else(
+    at: datetime, enrolment: Enrolment, own_matched: bool, own_mixed_up: bool
+) -> Event:
     if enrolment.kind is ApplicationKind.FIRST or own_matched:
         return BiometricsAccepted(at, enrolment.application_id, by_exception=False)
     assert enrolment.capture_id is not None, "a search is of a capture"
-    return OwnRecordMissing(at, enrolment.application_id, enrolment.capture_id)
+    return OwnRecordMissing(at, enrolment.application_id, enrolment.capture_id, own_mixed_up)

@@ -1,19 +1,21 @@
 """What routes and tasks of biometrics work with.
 
-Two engines at most: one without a gallery that extracts and compares for routes, one that holds
-the gallery for tasks. Either starts its worker when it is first needed, so that a process which
-needs none has none. States are read from the event store, not from read tables.
+Two engines at most: one without a gallery that extracts and compares for routes, begun by `serve`,
+and one that holds the gallery for tasks, begun by `work`; so a process that needs none has none.
+States are read from the event store, not from read tables.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from biometrics import record, thresholds
-from biometrics.engine.port import FingerprintEngine
-from biometrics.engine.sourceafis import SourceAfis
+from biometrics.capture import Capturing
+from biometrics.engine.choice import engine_of
+from biometrics.engine.nfiq2 import Nfiq2, open_nfiq2
+from biometrics.engine.port import FingerprintEngine, SearchLimits
 from biometrics.gallery import Gallery
 from biometrics.record_events import BiometricRecord
 from biometrics.settings import BiometricsSettings
@@ -37,8 +39,10 @@ class App:
     trust: TrustFile
     clock: Clock
     blobs: BlobWriter
-    engine: FingerprintEngine
+    capturing: Capturing
     gallery: Gallery
+    fingers_required: int
+    searches_exhaustively: bool
     policy: Sequence[Threshold]
     codec: EventCodec
 
@@ -49,6 +53,15 @@ class App:
             events = (await store.load(connection, self.codec, [stream]))[stream]
         state: BiometricRecord = record.aggregate.state_after(events[:version])
         return state
+
+    @property
+    def engine(self) -> FingerprintEngine:
+        return self.capturing.engine
+
+    def search_limits(self, engine: str, at: datetime) -> SearchLimits:
+        threshold = self.threshold(engine, Use.SEARCH, at)
+        fused = self.threshold(engine, Use.FUSED_SEARCH, at)
+        return SearchLimits(threshold, fused, exhaustive=self.searches_exhaustively)
 
     def threshold(self, engine: str, use: Use, at: datetime) -> float:
         return thresholds.threshold(self.policy, engine, use, at.date())
@@ -61,17 +74,37 @@ async def open_app(essentials: Essentials) -> AsyncIterator[App]:
         raise Unsafe("biometrics needs its own settings")
     database, keyring = essentials.database, essentials.keyring
     async with AsyncExitStack() as closing:
-        engine = SourceAfis(settings.worker())
-        closing.push_async_exit(engine)  # closed if it was started
-        gallery = await closing.enter_async_context(Gallery(database, keyring, settings.worker()))
+        engine = await closing.enter_async_context(engine_of(settings))
+        nfiq2 = await _nfiq2(settings)
+        if nfiq2 is not None:
+            closing.callback(nfiq2.close)
+        gallery = await closing.enter_async_context(
+            Gallery(database, keyring, lambda refill: engine_of(settings, refill))
+        )
         yield App(
             database,
             keyring,
             essentials.trust,
             essentials.clock,
             BlobWriter(ServiceName.BIOMETRICS, database, keyring),
-            engine,
+            Capturing(engine, nfiq2),
             gallery,
+            settings.fingers_required,
+            settings.engine_search == "exhaustive",
             thresholds.SANDBOX if settings.profile == "sandbox" else thresholds.PRODUCTION,
             EventCodec([record.aggregate]),
         )
+
+
+async def _nfiq2(settings: BiometricsSettings) -> Nfiq2 | None:
+    return await open_nfiq2() if settings.quality_gate == "nfiq2-if-there" else None
+
+
+def begin_serving(app: App) -> Mapping[str, Callable[[], Awaitable[None]]]:
+    """The engine of the routes warms up while nobody waits for it; /readyz says when it has."""
+    app.engine.begin()
+
+    async def engine() -> None:
+        app.engine.check_ready()
+
+    return {"engine": engine}

@@ -7,8 +7,9 @@ always finds the earlier, and the answer does not depend on who searched first.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 from uuid import UUID, uuid4
@@ -17,9 +18,15 @@ import structlog
 from asyncpg import Record
 
 from biometrics import gallery_readmodel
-from biometrics.engine.port import EngineError, EngineUnavailable, SearchLimits
-from biometrics.engine.process import WorkerSettings
-from biometrics.engine.sourceafis import SourceAfis
+from biometrics.engine.port import (
+    EngineError,
+    EngineUnavailable,
+    FingerprintEngine,
+    Fingers,
+    Refill,
+    SearchLimits,
+)
+from biometrics.engine.positions import FingerPosition
 from epassport import Token
 from epassport.blobs import load
 from epassport.database import Database
@@ -45,10 +52,14 @@ class GalleryNotReady(Transient):
 
 @dataclass(frozen=True)
 class Found:
-    """holders: whose entries match, the likeliest first. searched: entries in the engine then."""
+    """holders: whose entries match, the likeliest first; mixed_up: those of them that match only
+    with left and right exchanged. searched: entries in the engine then; compared: those of them
+    that the filter let through."""
 
     holders: tuple[UUID, ...]
+    mixed_up: frozenset[UUID]
     searched: int
+    compared: int
     engine: str
 
 
@@ -56,17 +67,21 @@ class Gallery:
     """Use as `async with`; nothing starts before `begin` or the first search."""
 
     def __init__(
-        self, database: Database, keyring: SubjectKeyring, settings: WorkerSettings
+        self,
+        database: Database,
+        keyring: SubjectKeyring,
+        engine: Callable[[Refill], AbstractAsyncContextManager[FingerprintEngine]],
     ) -> None:
         self._database = database
         self._keyring = keyring
-        self._engine = SourceAfis(settings, self._refill)
+        self._opened = engine(self._refill)
         self._seen = Token(0, 0)
         self._catching_up = asyncio.Lock()
         self._opening: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        self._engine = await self._opened.__aenter__()
         return self
 
     async def __aexit__(
@@ -79,12 +94,12 @@ class Gallery:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-        await self._engine.__aexit__(kind, error, trace)
+        await self._opened.__aexit__(kind, error, trace)
 
     @property
     def engine_pid(self) -> int | None:
         """The engine's running worker, for limits, metrics and fault tests."""
-        return self._engine.worker_pid
+        return self._engine.engine_pid
 
     def begin(self) -> "asyncio.Task[None]":
         """Fill the engine, if that is not under way or done; a failed filling is begun anew."""
@@ -94,7 +109,7 @@ class Gallery:
             known = self._opening = asyncio.create_task(self._open(), name="gallery")
         return known
 
-    async def search(self, probe: bytes, *, place: Token, threshold: float) -> Found:
+    async def search(self, probe: Fingers, *, place: Token, limits: SearchLimits) -> Found:
         """Everything entered before `place`, the place of the probe's own capture.
 
         Raises GalleryNotReady, TemplateRefused.
@@ -105,24 +120,28 @@ class Gallery:
                 self._database, gallery_readmodel.gallery.reader, place, within=REACH_SECONDS
             )
             await self._catch_up()
-            return await self._search(probe, place, threshold)
+            return await self._search(probe, place, limits)
         except (EngineUnavailable, NotVisibleYet) as away:
             raise GalleryNotReady from away
 
-    async def _search(self, probe: bytes, place: Token, threshold: float) -> Found:
+    async def _search(self, probe: Fingers, place: Token, limits: SearchLimits) -> Found:
         """Later captures match too, the own one best of all; they must not crowd others out."""
-        at_most = FIRST_CANDIDATES
+        limits = replace(limits, at_most=FIRST_CANDIDATES)
         while True:
-            result = await self._engine.search(probe, SearchLimits(threshold, at_most))
-            if len(result.candidates) < at_most:
+            result = await self._engine.search(probe, limits)
+            if len(result.candidates) < limits.at_most:
                 break
-            at_most *= 4
+            limits = replace(limits, at_most=4 * limits.at_most)
         found = [candidate.reference_id for candidate in result.candidates]
         async with self._database.connection() as connection:
             tables = gallery_readmodel.gallery.on(connection)
             holders = await gallery_readmodel.holders_before(tables, found, place)
-        ordered = dict.fromkeys(holders[capture] for capture in found if capture in holders)
-        return Found(tuple(ordered), result.searched, result.engine)
+        crossed: dict[UUID, bool] = {}  # in the order of the candidates
+        for each in result.candidates:
+            if (holder := holders.get(each.reference_id)) is not None:
+                crossed[holder] = crossed.get(holder, True) and each.mirrored
+        mixed_up = frozenset(holder for holder, is_crossed in crossed.items() if is_crossed)
+        return Found(tuple(crossed), mixed_up, result.searched, result.compared, result.engine)
 
     async def _open(self) -> None:
         await self._engine.__aenter__()
@@ -160,12 +179,13 @@ class Gallery:
                 gallery_readmodel.gallery.on(connection), self._seen, PAGE
             )
 
-    async def _refill(self) -> AsyncIterator[tuple[str, bytes]]:
+    async def _refill(self) -> AsyncIterator[tuple[str, Fingers]]:
         """Every template; what changes meanwhile is followed from the place taken first."""
         async with self._database.connection() as connection:
             self._seen = await gallery_readmodel.last_change(
                 gallery_readmodel.gallery.on(connection)
             )
+            total = await gallery_readmodel.size(gallery_readmodel.gallery.on(connection))
         count, last = 0, UUID(int=0)
         while True:
             async with self._database.connection() as connection:
@@ -176,17 +196,18 @@ class Gallery:
             for reference in (await self._templates(rows)).items():
                 yield reference
             count, last = count + len(rows), rows[-1]["capture_id"]
-            log.info("gallery-fills", count=count)
+            log.info("gallery-fills", references=count, total=total)
 
-    async def _templates(self, rows: Sequence[Record]) -> dict[str, bytes]:
+    async def _templates(self, rows: Sequence[Record]) -> dict[str, Fingers]:
         """By capture; an erased person's is missing."""
-        sealed: dict[str, InRecord] = {}
+        sealed: dict[tuple[str, FingerPosition], InRecord] = {}
         async with self._database.connection() as connection:
             for row in rows:
-                blob = await load(connection, row["template"])
-                if blob is not None:
-                    about = InRecord(row["holder_id"], "template", blob.envelope)
-                    sealed[str(row["capture_id"])] = about
+                for position, digest in zip(row["positions"], row["templates"], strict=True):
+                    blob = await load(connection, digest)
+                    if blob is not None:
+                        place = (str(row["capture_id"]), FingerPosition(position))
+                        sealed[place] = InRecord(row["holder_id"], "template", blob.envelope)
         opened = await open_in_task(
             self._database,
             self._keyring,
@@ -195,8 +216,8 @@ class Gallery:
             reason="gallery",
             correlation_id=uuid4(),
         )
-        return {
-            capture: template
-            for capture, template in zip(sealed, opened, strict=True)
-            if template is not ERASED
-        }
+        found: dict[str, dict[FingerPosition, bytes]] = {}
+        for (capture, position), template in zip(sealed, opened, strict=True):
+            if template is not ERASED:
+                found.setdefault(capture, {})[position] = template
+        return dict(found)

@@ -15,7 +15,7 @@ from epassport import Recorded, Token
 from epassport.keyring_stream import KeysDestroyed
 from epassport.readmodel import ReadModel, Tables
 
-gallery = ReadModel("gallery", version=1, tables=("gallery_entry",))
+gallery = ReadModel("gallery", version=2, tables=("gallery_entry",))
 
 
 @gallery.projects(SamplesReceived)
@@ -24,16 +24,17 @@ async def entered(wave: Sequence[Recorded[SamplesReceived]], tables: Tables) -> 
     return await tables.upsert(
         """
         INSERT INTO {gallery_entry}
-               (capture_id, application_id, holder_id, template, engine, entered_transaction,
-                entered_position, changed_transaction, changed_position)
-        SELECT c, a, h, t, e, x, p, x, p
-          FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[],
-                      $7::bigint[]) AS new (c, a, h, t, e, x, p)
+               (capture_id, application_id, holder_id, positions, templates, engine,
+                entered_transaction, entered_position, changed_transaction, changed_position)
+        SELECT c, a, h, string_to_array(f, ' '), string_to_array(t, ' '), e, x, p, x, p
+          FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[],
+                      $7::bigint[], $8::bigint[]) AS new (c, a, h, f, t, e, x, p)
         """,
         [event.fact.capture_id for event in wave],
         [event.fact.application_id for event in wave],
         [event.stream_key for event in wave],
-        [event.fact.samples.template for event in wave],
+        [" ".join(each.position for each in event.fact.samples.fingers) for event in wave],
+        [" ".join(each.template for each in event.fact.samples.fingers) for event in wave],
         [event.fact.samples.engine for event in wave],
         [event.transaction_id for event in wave],
         [event.position for event in wave],
@@ -91,6 +92,10 @@ async def gallery_figures(tables: Tables) -> Record | None:
     )
 
 
+async def size(tables: Tables) -> int:
+    return int(await tables.fetchval("SELECT count(*) FROM {gallery_entry} WHERE present"))
+
+
 async def last_change(tables: Tables) -> Token:
     row = await tables.fetchrow(
         """
@@ -105,7 +110,8 @@ async def changes_after(tables: Tables, place: Token, limit: int) -> list[Record
     """Entries that came or left since, in order; those of one event are never torn apart."""
     return await tables.fetch(
         """
-        SELECT capture_id, holder_id, template, present, changed_transaction, changed_position
+        SELECT capture_id, holder_id, positions, templates, present, changed_transaction,
+               changed_position
           FROM {gallery_entry}
          WHERE (changed_transaction, changed_position) > ($1, $2)
          ORDER BY changed_transaction, changed_position
@@ -121,7 +127,7 @@ async def present_after(tables: Tables, capture_id: UUID, limit: int) -> list[Re
     """The gallery page by page, in no meaningful order."""
     return await tables.fetch(
         """
-        SELECT capture_id, holder_id, template FROM {gallery_entry}
+        SELECT capture_id, holder_id, positions, templates FROM {gallery_entry}
          WHERE present AND capture_id > $1 ORDER BY capture_id LIMIT $2
         """,
         capture_id,

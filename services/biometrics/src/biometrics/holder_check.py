@@ -47,8 +47,10 @@ def check_finger(command: CheckFinger, record: BiometricRecord) -> Decided:
     reference = record.reference(ticket.application_id)
     if reference is None:
         return Refused(Reason.NOT_ENROLLED)
-    if reference.template is None:
+    if not reference.fingers:
         return Refused(Reason.FINGERS_EXCEPTED)
+    if reference.finger(command.position) is None:
+        return Refused(Reason.FINGER_NOT_ENROLLED)
     if reference.capture_id != command.capture_id:
         return Refused(Reason.REFERENCE_CHANGED)
     about = (command.at, command.check_id, ticket, ComparisonMethod.FINGERS)
@@ -64,7 +66,7 @@ def confirm_face(command: ConfirmFace, record: BiometricRecord) -> Decided:
     reference = record.reference(ticket.application_id)
     if reference is None:
         return Refused(Reason.NOT_ENROLLED)
-    if reference.template is not None and not use.is_excepted:
+    if reference.fingers and not use.is_excepted:
         return Refused(Reason.NO_EXCEPTION)
     compared = FaceCompared(command.at, ticket.ticket_id, command.by, command.matches)
     about = (command.at, command.check_id, ticket, ComparisonMethod.FACES_BY_TWO_OFFICERS)

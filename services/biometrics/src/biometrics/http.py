@@ -1,38 +1,38 @@
-"""biometrics over HTTP: capture at the desk, adjudication, the check at the counter."""
+"""biometrics over HTTP: capture at the desk, and the check at the counter."""
 
-import base64
 from collections.abc import Sequence
 from typing import Annotated, Literal
 from uuid import UUID
 
-from asyncpg import Record
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.responses import Response
 
 from biometrics import gallery_readmodel, readmodel, record
-from biometrics.capture import JPEG, PNG, read_face, read_finger
+from biometrics.access import CAPTURE
+from biometrics.capture import JPEG, PNG, FingerCapture, FingerImage, read_face
+from biometrics.codes import Code
 from biometrics.context import App
 from biometrics.engine.port import EngineUnavailable, Template
-from biometrics.engine.quality import CaptureRejected
+from biometrics.engine.positions import FingerPosition
+from biometrics.engine.quality import CaptureFault, CaptureRejected
 from biometrics.faces import FaceRejected
 from biometrics.holder_check import MAX_TRIES
 from biometrics.record_commands import (
-    Adjudicate,
     CheckFinger,
     Command,
     ConfirmFace,
     ExceptFingers,
+    FingerSample,
+    MissingFinger,
     Officer,
     Reason,
     ReceiveSamples,
     RejectSample,
     Samples,
-    Verdict,
 )
 from biometrics.record_events import Enrolment
 from biometrics.thresholds import Use
-from epassport import Accepted, Outcome, Role
-from epassport.access import AccessTable
+from epassport import Accepted, Outcome
 from epassport.blob_writer import NewBlob
 from epassport.blobs import load
 from epassport.events import Origin
@@ -47,29 +47,10 @@ from epassport_contracts.sealed import Base64Bytes
 
 MAX_IMAGE_BYTES = 1024 * 1024  # the gate's own limits are lower and have a reason of their own
 
-ACCESS = AccessTable(
-    {
-        "receive-samples": {Role.OPERATOR},
-        "except-fingers": {Role.SUPERVISOR},
-        "list-adjudications": {Role.ADJUDICATOR, Role.SUPERVISOR},
-        "read-adjudication": {Role.ADJUDICATOR, Role.SUPERVISOR},
-        "decide-adjudication": {Role.ADJUDICATOR, Role.SUPERVISOR},
-        "verify-holder": {Role.HAND_OVER_OFFICER},
-        "confirm-face": {Role.HAND_OVER_OFFICER},
-        "read-record": {
-            Role.OPERATOR,
-            Role.SUPERVISOR,
-            Role.HAND_OVER_OFFICER,
-            Role.ADMINISTRATOR,
-        },
-        "read-gallery": {Role.SUPERVISOR, Role.ADMINISTRATOR},
-    }
-)
-routes = Routes(ACCESS)
+routes = Routes(CAPTURE)
 
 TicketText = Annotated[str, StringConstraints(max_length=MAX_TICKET_CHARACTERS)]
 ImageBytes = Annotated[Base64Bytes, Field(max_length=MAX_IMAGE_BYTES)]
-Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,60}$")]
 
 
 class _Body(BaseModel):
@@ -79,27 +60,28 @@ class _Body(BaseModel):
 class FingerBody(_Body):
     """image: base64 of an 8-bit gray PNG."""
 
-    position: Literal["right-index"]
+    position: FingerPosition
     image: ImageBytes
     dpi: Annotated[int, Field(ge=1, le=10_000)]
 
 
+class MissingBody(_Body):
+    position: FingerPosition
+    reason_code: Code
+
+
 class SamplesBody(_Body):
-    """face: base64 of a JPEG."""
+    """fingers: of several captures of one finger the best is kept. face: base64 of a JPEG."""
 
     ticket: TicketText
-    fingers: Annotated[tuple[FingerBody, ...], Field(min_length=1, max_length=1)]
+    fingers: Annotated[tuple[FingerBody, ...], Field(min_length=1, max_length=30)]
+    missing: Annotated[tuple[MissingBody, ...], Field(max_length=9)] = ()
     face: ImageBytes
 
 
 class ExceptionBody(_Body):
     ticket: TicketText
     face: ImageBytes
-    reason_code: Code
-
-
-class DecisionBody(_Body):
-    verdict: Verdict
     reason_code: Code
 
 
@@ -118,10 +100,10 @@ async def receive_samples(body: SamplesBody, call: Call[App]) -> Outcome:
     """What the gate refuses is recorded, and told with the gate's reason: take it again."""
     ticket = _ticket(call, body.ticket)
     by, capture_id = Officer.of(call.actor), call.new_id("capture")
-    (finger,) = body.fingers
+    check_fingers(body, call.app.fingers_required)
     try:
         await read_face(body.face)
-        template = await _template(call.app, finger)
+        fingers = await _fingers(call, body)
     except (CaptureRejected, FaceRejected) as rejected:
         reject = RejectSample(call.now, by, ticket, capture_id, rejected.fault)
         outcome = await call.send(record.stream(ticket.holder_id), reject)
@@ -132,10 +114,10 @@ async def receive_samples(body: SamplesBody, call: Call[App]) -> Outcome:
         call,
         ticket,
         NewBlob("sample", JPEG, body.face),
-        NewBlob("sample", PNG, finger.image),
-        NewBlob("template", "application/cbor", template.data),
+        *(NewBlob("sample", PNG, each.png) for each in fingers),
+        *(NewBlob("template", "application/cbor", each.template.data) for each in fingers),
     )
-    samples = Samples(digests[0], digests[1], digests[2], template.engine)
+    samples = _samples(call.app, body, fingers, digests)
     command = ReceiveSamples(call.now, by, ticket, capture_id, samples)
     return await _send_with_blobs(call, ticket, command, digests)
 
@@ -159,59 +141,6 @@ async def except_fingers(body: ExceptionBody, call: Call[App]) -> Outcome:
     return await _send_with_blobs(call, ticket, command, digests)
 
 
-@routes.query("list-adjudications", "/v1/adjudications", reads=("records",))
-async def list_adjudications(view: View[App]) -> Response:
-    """The cases that this person may answer: others' answers, and own cases, are not shown."""
-    roles = view.actor.roles
-    states = ["open"] if Role.ADJUDICATOR in roles else []
-    states += ["escalated"] if Role.SUPERVISOR in roles else []
-    async with view.database.connection() as connection:
-        tables = readmodel.records.on(connection)
-        cases = await readmodel.cases_for(tables, view.actor, states)
-    return json_response({"adjudications": [dict(case) for case in cases]})
-
-
-@routes.query("read-adjudication", "/v1/adjudications/{case_id}", reads=("records",))
-async def read_adjudication(case_id: UUID, view: View[App]) -> Response:
-    """Pictures side by side, without names, numbers, or what others answered."""
-    async with view.database.connection() as connection:
-        tables = readmodel.records.on(connection)
-        case = await readmodel.case_of(tables, case_id)
-        if case is None:
-            raise NotFound
-        if case["state"] == "closed":
-            raise Problem(Reason.CASE_CLOSED)
-        pictures = await readmodel.pictures_in(tables, case)
-    applicant, *others = await _shown(view, pictures)
-    return json_response(
-        {
-            "case_id": case_id,
-            "state": case["state"],
-            "requested_at": case["requested_at"],
-            "applicant": applicant,
-            "others": others,
-        }
-    )
-
-
-@routes.command("decide-adjudication", "/v1/adjudications/{case_id}/decisions")
-async def decide_adjudication(case_id: UUID, body: DecisionBody, call: Call[App]) -> Outcome:
-    async with call.app.database.connection() as connection:
-        case = await readmodel.case_of(readmodel.records.on(connection), case_id)
-    if case is None:
-        raise NotFound
-    command = Adjudicate(
-        call.now,
-        case_id,
-        Officer.of(call.actor),
-        Role.ADJUDICATOR in call.actor.roles,
-        Role.SUPERVISOR in call.actor.roles,
-        body.verdict,
-        body.reason_code,
-    )
-    return await call.send(record.stream(case["holder_id"]), command)
-
-
 @routes.command("verify-holder", "/v1/verifications")
 async def verify_holder(body: FingerCheckBody, call: Call[App]) -> Outcome | Response:
     """1:1 with the finger that was enrolled; the answer holds no score."""
@@ -224,6 +153,7 @@ async def verify_holder(body: FingerCheckBody, call: Call[App]) -> Outcome | Res
         Officer.of(call.actor),
         ticket,
         call.new_id("check"),
+        body.finger.position,
         reference.capture_id if reference else None,
         matches,
     )
@@ -256,9 +186,17 @@ async def read_record(holder_id: UUID, view: View[App]) -> Response:
         "status",
         "by_exception",
         "rejected_because",
+        "gate",
+        "missing",
         "changed_at",
     )
-    enrolments = [{name: row[name] for name in shown} for row in rows]
+    enrolments = [
+        {
+            **{name: row[name] for name in shown},
+            "qualities": dict(zip(row["positions"], row["qualities"], strict=True)),
+        }
+        for row in rows
+    ]
     return json_response({"holder_id": holder_id, "enrolments": enrolments})
 
 
@@ -276,12 +214,45 @@ def _ticket(call: Call[App], text: str) -> Ticket:
         raise Problem(refused.reason) from None
 
 
-async def _template(app: App, finger: FingerBody) -> Template:
+def check_fingers(body: SamplesBody, required: int) -> None:
+    there = {finger.position for finger in body.fingers}
+    missing = {finger.position for finger in body.missing}
+    if len(missing) < len(body.missing) or there & missing:
+        raise Problem(Reason.FINGERS_CONTRADICT)
+    if len(there | missing) < required:
+        raise Problem(Reason.TOO_FEW_FINGERS)
+
+
+def _image(finger: FingerBody) -> FingerImage:
+    return FingerImage(finger.position, finger.dpi, finger.image)
+
+
+async def _fingers(call: Call[App], body: SamplesBody) -> list[FingerCapture]:
     """Raises CaptureRejected."""
+    images = [_image(finger) for finger in body.fingers]
+
+    def same_from(engine: str) -> float:
+        return call.app.threshold(engine, Use.COMPARISON, call.now)
+
     try:
-        return await read_finger(app.engine, finger.image, dpi=finger.dpi)
+        return await call.app.capturing.fingers(images, same_from=same_from)
     except EngineUnavailable:
         raise Problem(ProblemReason.UNAVAILABLE) from None
+
+
+def _samples(
+    app: App, body: SamplesBody, fingers: Sequence[FingerCapture], digests: Sequence[str]
+) -> Samples:
+    """digests: of the face, then of all images, then of all templates."""
+    images, templates = digests[1 : 1 + len(fingers)], digests[1 + len(fingers) :]
+    named = zip(fingers, images, templates, strict=True)
+    return Samples(
+        digests[0],
+        tuple(FingerSample(each.position, i, t, each.quality) for each, i, t in named),
+        fingers[0].template.engine,
+        tuple(MissingFinger(each.position, each.reason_code) for each in body.missing),
+        app.capturing.gate,
+    )
 
 
 async def _write(call: Call[App], ticket: Ticket, *blobs: NewBlob) -> list[str]:
@@ -308,17 +279,32 @@ async def _matches(
     call: Call[App], ticket: Ticket, reference: Enrolment | None, finger: FingerBody
 ) -> bool:
     """Where there is nothing to compare with, the decider says why."""
+    app = call.app
     try:
-        probe = await _template(call.app, finger)
+        probe = (await app.capturing.finger(_image(finger))).template
+        enrolled = reference.finger(finger.position) if reference else None
+        if enrolled is None:
+            return False
+        least = app.threshold(probe.engine, Use.COMPARISON, call.now)
+        if await _score(call, ticket, probe, enrolled) >= least:
+            return True
+        other = reference.finger(finger.position.mirrored) if reference else None
+        if other is not None and await _score(call, ticket, probe, other) >= least:
+            raise Problem(CaptureFault.OTHER_HAND)  # no try lost: it is this holder's finger
     except CaptureRejected as rejected:
         raise Problem(rejected.fault) from None
-    if reference is None or reference.template is None:
-        return False
+    except EngineUnavailable:
+        raise Problem(ProblemReason.UNAVAILABLE) from None
+    return False
+
+
+async def _score(call: Call[App], ticket: Ticket, probe: Template, enrolled: FingerSample) -> float:
+    """Raises EngineUnavailable."""
     async with call.app.database.connection() as connection:
-        blob = await load(connection, reference.template)
+        blob = await load(connection, enrolled.template)
     if blob is None:
         raise Problem(ProblemReason.ERASED)
-    (enrolled,) = await open_for(
+    (reference,) = await open_for(
         call.app.database,
         call.app.keyring,
         [InRecord(ticket.holder_id, "template", blob.envelope)],
@@ -326,13 +312,9 @@ async def _matches(
         reason=f"check-for-{ticket.purpose}",
         correlation_id=call.correlation_id,
     )
-    if enrolled is ERASED:
+    if reference is ERASED:
         raise Problem(ProblemReason.ERASED)
-    try:
-        score = await call.app.engine.compare(probe=probe.data, reference=enrolled)
-    except EngineUnavailable:
-        raise Problem(ProblemReason.UNAVAILABLE) from None
-    return score >= call.app.threshold(probe.engine, Use.COMPARISON, call.now)
+    return await call.app.engine.compare(probe=probe.data, reference=reference)
 
 
 async def _check(
@@ -358,30 +340,3 @@ async def _check(
             "token": str(outcome.token) if outcome.token else None,
         }
     )
-
-
-async def _shown(view: View[App], pictures: Sequence[Record]) -> list[dict[str, object]]:
-    """Opened for this person, each holder's audited; null where somebody was erased."""
-    digests = [(row["holder_id"], row[name]) for row in pictures for name in ("face", "finger")]
-    async with view.database.connection() as connection:
-        blobs = [(who, await load(connection, digest or "")) for who, digest in digests]
-    there = [InRecord(who, "sample", blob.envelope) for who, blob in blobs if blob is not None]
-    opened = iter(
-        await open_for(
-            view.database,
-            view.keyring,
-            there,
-            actor=view.actor,
-            reason="adjudication",
-            correlation_id=view.correlation_id,
-        )
-    )
-    images = [None if blob is None else _base64(next(opened)) for _, blob in blobs]
-    return [
-        {"face": face, "fingers": {"right-index": finger}}
-        for face, finger in zip(images[::2], images[1::2], strict=True)
-    ]
-
-
-def _base64(image: object) -> str | None:
-    return base64.b64encode(image).decode() if isinstance(image, bytes) else None

@@ -1,6 +1,6 @@
 """What desks and adjudicators ask: enrolments, and cases without the answers given."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
 from asyncpg import Record
@@ -24,7 +24,7 @@ from epassport import Actor, Recorded
 from epassport.readmodel import ReadModel, Tables
 from epassport_contracts.desk import TicketPurpose
 
-records = ReadModel("records", version=1, tables=("enrolment", "adjudication"))
+records = ReadModel("records", version=2, tables=("enrolment", "adjudication"))
 
 CASES_LIMIT = 200
 
@@ -34,13 +34,20 @@ async def samples_received(wave: Sequence[Recorded[SamplesReceived]], tables: Ta
     return await tables.upsert(
         """
         INSERT INTO {enrolment} AS known
-               (application_id, holder_id, kind, status, officer, face, finger, changed_at, version)
-        SELECT a, h, k, 'searching', o, f, i, t, v
+               (application_id, holder_id, kind, status, officer, face, positions, fingers,
+                templates, qualities, gate, missing, changed_at, version)
+        SELECT a, h, k, 'searching', o, f, string_to_array(p, ' '), string_to_array(i, ' '),
+               string_to_array(e, ' '), string_to_array(q, ' ', '-')::int[], g,
+               string_to_array(m, ' '), t, v
           FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[],
-                      $7::timestamptz[], $8::int[]) AS new (a, h, k, o, f, i, t, v)
+                      $7::text[], $8::text[], $9::text[], $10::text[], $11::text[],
+                      $12::timestamptz[], $13::int[])
+               AS new (a, h, k, o, f, p, i, e, q, g, m, t, v)
             ON CONFLICT (application_id) DO UPDATE
            SET kind = excluded.kind, status = excluded.status, officer = excluded.officer,
-               face = excluded.face, finger = excluded.finger, rejected_because = NULL,
+               face = excluded.face, positions = excluded.positions, fingers = excluded.fingers,
+               templates = excluded.templates, qualities = excluded.qualities,
+               gate = excluded.gate, missing = excluded.missing, rejected_because = NULL,
                changed_at = excluded.changed_at, version = excluded.version
          WHERE known.version < excluded.version
         """,
@@ -49,10 +56,24 @@ async def samples_received(wave: Sequence[Recorded[SamplesReceived]], tables: Ta
         [event.fact.kind for event in wave],
         [event.actor.name for event in wave],
         [event.fact.samples.face for event in wave],
-        [event.fact.samples.finger for event in wave],
+        [_joined(each.position for each in event.fact.samples.fingers) for event in wave],
+        [_joined(each.image for each in event.fact.samples.fingers) for event in wave],
+        [_joined(each.template for each in event.fact.samples.fingers) for event in wave],
+        [_joined(_number(each.quality) for each in event.fact.samples.fingers) for event in wave],
+        [event.fact.samples.gate for event in wave],
+        [_joined(each.position for each in event.fact.samples.missing) for event in wave],
         [event.fact.at for event in wave],
         [event.version for event in wave],
     )
+
+
+def _joined(values: Iterable[str]) -> str:
+    """An array as one text: unnest would take an array of arrays apart."""
+    return " ".join(values)
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else str(value)
 
 
 @records.projects(SampleRejected)
@@ -90,7 +111,8 @@ async def fingers_excepted(wave: Sequence[Recorded[FingersExcepted]], tables: Ta
                       $6::timestamptz[], $7::int[]) AS new (a, h, k, o, f, t, v)
             ON CONFLICT (application_id) DO UPDATE
            SET kind = excluded.kind, officer = excluded.officer, face = excluded.face,
-               finger = NULL, rejected_because = NULL, changed_at = excluded.changed_at,
+               positions = '{}', fingers = '{}', templates = '{}', qualities = '{}',
+               gate = NULL, rejected_because = NULL, changed_at = excluded.changed_at,
                version = excluded.version
          WHERE known.version < excluded.version
         """,
@@ -263,12 +285,14 @@ async def pictures_in(tables: Tables, case: Record) -> list[Record]:
     """Digests of what the applicant brought, then of every holder it is compared with."""
     return await tables.fetch(
         """
-        SELECT holder_id, face, finger FROM {enrolment} WHERE application_id = $1
+        SELECT holder_id, face, positions, fingers, templates
+          FROM {enrolment} WHERE application_id = $1
          UNION ALL
-        (SELECT DISTINCT ON (against.place) e.holder_id, e.face, e.finger
+        (SELECT DISTINCT ON (against.place)
+                e.holder_id, e.face, e.positions, e.fingers, e.templates
            FROM unnest($2::uuid[]) WITH ORDINALITY AS against (holder_id, place)
            JOIN {enrolment} AS e USING (holder_id)
-          WHERE e.finger IS NOT NULL
+          WHERE e.positions <> '{}'
           ORDER BY against.place, e.status = 'retired', e.version DESC)
         """,
         case["application_id"],

@@ -55,6 +55,7 @@ from biometrics.record_events import (
     SamplesReceived,
     Status,
     TicketUse,
+    one_finger_to_many,
 )
 from epassport import Aggregate, DeadlinePassed, EndWait, Personal, Refused, StartWait
 from epassport_contracts import DataPurpose
@@ -204,9 +205,9 @@ def _captured(
                 officer=event.by,
                 capture_id=event.capture_id,
                 face=event.samples.face,
-                finger=event.samples.finger,
-                template=event.samples.template,
+                fingers=event.samples.fingers,
                 own_matched=False,
+                own_mixed_up=False,
             )
         case SampleRejected():
             rejected = record.enrolment(application_id).rejected | {event.capture_id}
@@ -214,8 +215,11 @@ def _captured(
         case OwnRecordMissing():
             return _with_enrolment(record, application_id, status=Status.AWAITED)
         case DuplicateSearchCompleted():
-            matched = event.search.own_matched
-            return _with_enrolment(record, application_id, own_matched=matched)
+            found = {
+                "own_matched": event.search.own_matched,
+                "own_mixed_up": event.search.own_mixed_up,
+            }
+            return _with_enrolment(record, application_id, **found)
 
 
 def _excepted(record: BiometricRecord, event: FingersExcepted) -> BiometricRecord:
@@ -229,8 +233,7 @@ def _excepted(record: BiometricRecord, event: FingersExcepted) -> BiometricRecor
         officer=event.by,
         capture_id=event.capture_id,
         face=event.face,
-        finger=None,
-        template=None,
+        fingers=(),
     )
 
 
@@ -278,6 +281,12 @@ def _wait(case_id: UUID) -> str:
 
 
 aggregate = Aggregate(
-    "biometric-record", initial, decide, evolve, events=get_args(Event), waits=waits
+    "biometric-record",
+    initial,
+    decide,
+    evolve,
+    events=get_args(Event),
+    waits=waits,
+    upcasters={(SamplesReceived.__name__, 1): one_finger_to_many},
 )
 stream = aggregate.stream

@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from biometrics.engine.positions import FingerPosition
 from epassport import Actor, DeadlinePassed
 from epassport_contracts import DataPurpose
 from epassport_contracts.desk import Ticket
@@ -21,6 +22,8 @@ class Reason(StrEnum):
     TICKET_OF_OTHER_OFFICER = "biometrics-ticket-of-other-officer"
     TICKET_USED = "biometrics-ticket-used"
     KIND_NOT_YET_OPEN = "biometrics-kind-not-yet-open"
+    TOO_FEW_FINGERS = "biometrics-too-few-fingers"
+    FINGERS_CONTRADICT = "biometrics-fingers-contradict"
     # The enrolment does not stand so.
     SAMPLES_ALREADY_THERE = "biometrics-samples-already-there"
     UNKNOWN_CAPTURE = "biometrics-unknown-capture"
@@ -37,6 +40,7 @@ class Reason(StrEnum):
     # The person at the counter cannot be compared so.
     NOT_ENROLLED = "biometrics-not-enrolled"
     FINGERS_EXCEPTED = "biometrics-fingers-excepted"
+    FINGER_NOT_ENROLLED = "biometrics-finger-not-enrolled"
     NO_EXCEPTION = "biometrics-no-exception"
     REFERENCE_CHANGED = "biometrics-reference-changed"
     TRIES_EXHAUSTED = "biometrics-tries-exhausted"
@@ -60,13 +64,33 @@ class Officer:
 
 
 @dataclass(frozen=True)
+class FingerSample:
+    """Digests of the sealed blobs of one finger. quality: 0 to 100 by the capture's gate."""
+
+    position: FingerPosition
+    image: str
+    template: str
+    quality: int | None = None
+
+
+@dataclass(frozen=True)
+class MissingFinger:
+    """Not there or not usable: said by the operator, counted by supervisors."""
+
+    position: FingerPosition
+    reason_code: str
+
+
+@dataclass(frozen=True)
 class Samples:
-    """Digests of the sealed blobs of one capture; engine: which made the template."""
+    """face: digest of its sealed blob. engine: which made the templates. gate: which judged
+    the captures; None: before gates were named."""
 
     face: str
-    finger: str
-    template: str
+    fingers: tuple[FingerSample, ...]
     engine: str
+    missing: tuple[MissingFinger, ...] = ()
+    gate: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,13 +127,17 @@ class ExceptFingers:
 
 @dataclass(frozen=True)
 class Search:
-    """What 1:N found. others: holders, the likeliest first, never the own one."""
+    """What 1:N found. others: holders, the likeliest first, never the own one. own_mixed_up: the
+    own record matched with left and right exchanged. compared: what the filter let through."""
 
     others: tuple[UUID, ...]
     own_matched: bool
     gallery_size: int
     engine: str
     threshold: float
+    fused: float | None = None
+    own_mixed_up: bool = False
+    compared: int | None = None
 
 
 @dataclass(frozen=True)
@@ -178,6 +206,7 @@ class CheckFinger:
     by: Officer
     ticket: Ticket
     check_id: UUID
+    position: FingerPosition
     capture_id: UUID | None
     matches: bool
 

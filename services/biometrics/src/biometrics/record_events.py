@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, ClassVar
 from uuid import UUID
 
-from biometrics.record_commands import Officer, Samples, Search, Verdict
+from biometrics.engine.positions import FingerPosition
+from biometrics.record_commands import FingerSample, Officer, Samples, Search, Verdict
 from epassport import Secret
 from epassport_contracts.desk import TicketPurpose
 from epassport_contracts.events.biometrics import CheckPurpose, ComparisonMethod, ReleasedImage
@@ -26,6 +28,27 @@ class SamplesReceived:
     station: str
     capture_id: UUID
     samples: Samples
+
+    SCHEMA_VERSION: ClassVar[int] = 2
+
+
+def one_finger_to_many(tree: dict[str, Any]) -> dict[str, Any]:
+    """SamplesReceived 1 to 2: the first captures were of the right index finger."""
+    old = tree["samples"]
+    finger = {
+        "position": FingerPosition.RIGHT_INDEX.value,
+        "image": old["finger"],
+        "template": old["template"],
+        "quality": None,
+    }
+    samples = {
+        "face": old["face"],
+        "fingers": [finger],
+        "engine": old["engine"],
+        "missing": [],
+        "gate": None,
+    }
+    return {**tree, "samples": samples}
 
 
 @dataclass(frozen=True)
@@ -62,11 +85,13 @@ class DuplicateSearchCompleted:
 
 @dataclass(frozen=True)
 class OwnRecordMissing:
-    """The finger is not the one enrolled before: captured again, or excepted by a supervisor."""
+    """The fingers are not those enrolled before: captured again, or excepted by a supervisor.
+    mixed_up: they are, with left and right exchanged."""
 
     at: datetime
     application_id: UUID
     capture_id: UUID
+    mixed_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -217,7 +242,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Enrolment:
-    """officer: who took the samples or the exception. finger, template: None by exception."""
+    """officer: who took the samples or the exception. fingers: none by exception."""
 
     application_id: UUID
     kind: ApplicationKind | None = None
@@ -225,10 +250,13 @@ class Enrolment:
     officer: Officer | None = None
     capture_id: UUID | None = None
     face: str | None = None
-    finger: str | None = None
-    template: str | None = None
+    fingers: tuple[FingerSample, ...] = ()
     own_matched: bool = False
+    own_mixed_up: bool = False
     rejected: frozenset[UUID] = frozenset()
+
+    def finger(self, position: FingerPosition) -> FingerSample | None:
+        return next((each for each in self.fingers if each.position is position), None)
 
 
 @dataclass(frozen=True)

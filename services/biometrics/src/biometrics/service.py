@@ -1,7 +1,16 @@
 """The composition root of biometrics: settings in, service out."""
 
-from biometrics import gallery_readmodel, http, publications, reactions, readmodel, record, work
-from biometrics.context import open_app
+from biometrics import (
+    adjudication_http,
+    gallery_readmodel,
+    http,
+    publications,
+    reactions,
+    readmodel,
+    record,
+    work,
+)
+from biometrics.context import begin_serving, open_app
 from biometrics.settings import BiometricsSettings
 from epassport.service import Service
 from epassport.settings import read_settings
@@ -18,8 +27,9 @@ def build(settings: BiometricsSettings | None = None) -> Service:
         publications=[publications],
         reactions=[reactions],
         read_models=[readmodel.records, gallery_readmodel.gallery],
-        routes=[http.routes],
+        routes=[http.routes, adjudication_http.routes],
         app=open_app,
+        begin_serving=begin_serving,
         works=[
             (work.SEARCH_DUPLICATES, work.search_duplicates),
             (work.RELEASE_IMAGES, work.release_images),

@@ -6,6 +6,7 @@ from uuid import UUID, uuid5
 from biometrics import record
 from biometrics.capture import JPEG, PNG
 from biometrics.context import App
+from biometrics.engine.positions import FingerPosition
 from biometrics.record_commands import ConcludeSearch, Image, Reason, ReleaseImages, Search
 from biometrics.record_events import (
     BiometricRecord,
@@ -13,7 +14,6 @@ from biometrics.record_events import (
     ReleaseOrdered,
     SamplesReceived,
 )
-from biometrics.thresholds import Use
 from epassport import Recorded, TaskStart, Token
 from epassport.blobs import Blob, load
 from epassport.decider import key_of
@@ -37,7 +37,7 @@ def search(event: Recorded[SamplesReceived], _after: BiometricRecord) -> TaskSta
         {
             "application_id": str(fact.application_id),
             "capture_id": str(fact.capture_id),
-            "template": fact.samples.template,
+            "fingers": {each.position: each.template for each in fact.samples.fingers},
             "engine": fact.samples.engine,
         }
     )
@@ -49,30 +49,39 @@ def search_duplicates(app: App) -> Work:
 
     async def work(job: Job) -> Sequence[Send]:
         holder_id = UUID(key_of(job.stream))
-        (template,) = await _opened(app, job, holder_id, "template", [job.input["template"]])
-        if template is None:
+        probe = await _probe(app, job, holder_id)
+        if not probe:
             return []
         now, engine = app.clock.now(), job.input["engine"]
-        threshold = app.threshold(engine, Use.SEARCH, now)
-        found = await app.gallery.search(
-            template, place=await _place(app, job), threshold=threshold
-        )
+        limits = app.search_limits(engine, now)
+        found = await app.gallery.search(probe, place=await _place(app, job), limits=limits)
         command = ConcludeSearch(
             now,
             UUID(job.input["application_id"]),
             UUID(job.input["capture_id"]),
             Search(
                 tuple(holder for holder in found.holders if holder != holder_id),
-                holder_id in found.holders,
+                holder_id in found.holders and holder_id not in found.mixed_up,
                 found.searched,
                 found.engine,
-                threshold,
+                limits.threshold,
+                limits.fused,
+                holder_id in found.mixed_up,
+                found.compared,
             ),
             uuid5(job.task_id, "case"),
         )
         return [Send(job.stream, command, expects=_RETIRED)]
 
     return work
+
+
+async def _probe(app: App, job: Job, holder_id: UUID) -> dict[FingerPosition, bytes]:
+    """Empty once the person is erased."""
+    digests: dict[str, str] = job.input["fingers"]
+    opened = await _opened(app, job, holder_id, "template", list(digests.values()))
+    fingers = zip(digests, opened, strict=True)
+    return {FingerPosition(at): template for at, template in fingers if template is not None}
 
 
 async def _place(app: App, job: Job) -> Token:
@@ -115,7 +124,9 @@ def release_images(app: App) -> Work:
 
 async def _images(app: App, job: Job, holder_id: UUID, enrolment: Enrolment) -> tuple[Image, ...]:
     """Nothing of an erased person."""
-    digests = [digest for digest in (enrolment.face, enrolment.finger) if digest is not None]
+    index = enrolment.finger(FingerPosition.RIGHT_INDEX)
+    named = (enrolment.face, None if index is None else index.image)
+    digests = [digest for digest in named if digest is not None]
     opened = await _opened(app, job, holder_id, "sample", digests)
     face, finger = (*opened, None, None)[:2]
     return tuple(

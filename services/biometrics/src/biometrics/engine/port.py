@@ -9,12 +9,18 @@ that an engine which lost its memory can always be refilled.
     └── EngineUnavailable   not installed, or died twice over one call
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
-Refill = Callable[[], AsyncIterator[tuple[str, bytes]]]
-"""All (reference id, template) pairs that belong in the gallery, read anew at each call.
+from biometrics.engine.positions import FingerPosition
+
+Fingers = Mapping[FingerPosition, bytes]
+"""Templates of one person's fingers, at least one."""
+
+Refill = Callable[[], AsyncIterator[tuple[str, Fingers]]]
+"""All references that belong in the gallery, read anew at each call.
 
 The engine answers nothing while it is being refilled: reading must not wait for it."""
 
@@ -46,20 +52,31 @@ class Template:
 
 @dataclass(frozen=True)
 class SearchLimits:
-    threshold: float  # lowest score that makes a candidate
+    """A reference is a candidate if one finger reaches `threshold`, or two and more together
+    `fused`: who spoils one finger on purpose is found by the others."""
+
+    threshold: float
+    fused: float
     at_most: int = 10  # candidates, the best first
+    exhaustive: bool = True  # False: only what the engine's filter lets through
 
 
 @dataclass(frozen=True)
 class Candidate:
+    """score: of the best finger. fused: the sum over all fingers. mirrored: the best finger is
+    enrolled as the other hand's, so left and right were mixed up then or now."""
+
     reference_id: str
     score: float
+    fused: float
+    mirrored: bool = False
 
 
 @dataclass(frozen=True)
 class SearchResult:
     candidates: tuple[Candidate, ...]
     searched: int  # references in the gallery at the search's place in the order
+    compared: int  # of these, what the filter let through to the engine
     engine: str
 
 
@@ -71,6 +88,30 @@ class FingerprintEngine(Protocol):
     whose removal was.
     """
 
+    def begin(self) -> None:
+        """Get ready in the background, so that the first call does not wait for it."""
+        ...
+
+    def check_ready(self) -> None:
+        """Raises EngineUnavailable until the engine is warm and its gallery full."""
+        ...
+
+    async def __aenter__(self) -> Self:
+        """Returns when the engine is warm and its gallery is full."""
+        ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    @property
+    def engine_pid(self) -> int | None:
+        """The running process that holds the gallery; None where there is none of our own."""
+        ...
+
     async def extract(self, gray: bytes, *, width: int, height: int, dpi: int) -> Template:
         """One byte per pixel, rows from the top, 0 is black."""
         ...
@@ -79,12 +120,12 @@ class FingerprintEngine(Protocol):
         """1:1. Raises TemplateRefused."""
         ...
 
-    async def search(self, probe: bytes, limits: SearchLimits) -> SearchResult:
-        """1:N over the whole gallery. Raises TemplateRefused."""
+    async def search(self, probe: Fingers, limits: SearchLimits) -> SearchResult:
+        """1:N: like finger with like, and with the other hand's. Raises TemplateRefused."""
         ...
 
-    async def insert(self, reference_id: str, template: bytes) -> None:
-        """A known id gets the new template. Raises TemplateRefused."""
+    async def insert(self, reference_id: str, fingers: Fingers) -> None:
+        """A known id gets the new templates. Raises TemplateRefused."""
         ...
 
     async def remove(self, reference_id: str) -> None:

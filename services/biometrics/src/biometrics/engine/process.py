@@ -25,7 +25,7 @@ class WorkerSettings:
     classes: Path  # our compiled Java
     heap: str = "1g"  # 17 kB for each reference
     threads: int = 2
-    start_timeout: timedelta = timedelta(seconds=60)
+    start_timeout: timedelta = timedelta(seconds=120)  # with the warm-up, on a busy machine
     call_timeout: timedelta = timedelta(seconds=60)
 
 
@@ -65,6 +65,8 @@ class WorkerProcess:
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is the parent's to handle
+                # The filter's products are small: BLAS would burn more CPU on its threads.
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
             )
         reader, writer = await asyncio.open_connection(sock=ours)
         worker = cls(process, reader, writer, settings.call_timeout)

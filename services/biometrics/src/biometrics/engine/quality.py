@@ -1,8 +1,9 @@
 """The gate before the engine: is this a usable capture of a finger?
 
 SourceAFIS refuses nothing: a blank image gives no minutiae, noise gives a hundred, an inverted
-picture even scores. The gate is our own and no NFIQ 2: it tells unusable from usable, it grades
-nothing. Limits are checked before the image is decoded, the image before anything is measured.
+picture even scores. The gate is our own and no NFIQ 2: it tells unusable from usable, and orders
+captures of one finger, no more. Limits are checked before the image is decoded, the image before
+anything is measured.
 
 A picture without any background (skin to all four edges) cannot be told from its negative here.
 """
@@ -32,6 +33,8 @@ MIN_COHERENCE = (
 RIDGE_PERIOD_MM = (0.30, 0.65)  # adults 0.4 to 0.55; a dpi wrong by a factor of 1.5 falls outside
 BLANK_SHARE = 0.02
 MIN_RIDGE_AREA_MM2 = 90.0  # a quarter of a well placed finger
+GOOD_RIDGE_AREA_MM2 = 300.0
+CUT_OFF_EDGE, CUT_OFF_SHIFT = 0.55, 0.07  # shares of an edge and of the picture's side
 MIN_MINUTIAE = 12
 
 
@@ -46,7 +49,11 @@ class CaptureFault(StrEnum):
     NO_RIDGES = "capture-no-ridges"
     INVERTED = "capture-inverted"
     CONTACT_TOO_SMALL = "capture-contact-too-small"
+    CUT_OFF = "capture-cut-off"
     TOO_FEW_MINUTIAE = "capture-too-few-minutiae"
+    POOR_QUALITY = "capture-poor-quality"
+    SAME_FINGER_TWICE = "capture-same-finger-twice"
+    OTHER_HAND = "capture-other-hand"
 
 
 class CaptureRejected(Exception):
@@ -116,7 +123,7 @@ def examine(capture: Capture) -> Quality:
     """Measure a capture before extraction.
 
     Raises CaptureRejected: BLANK, NO_RIDGES (noise, worn, smudged), INVERTED, WRONG_RESOLUTION
-    (ridges too near or too far apart for the stated dpi), CONTACT_TOO_SMALL.
+    (ridges too near or too far apart for the stated dpi), CONTACT_TOO_SMALL, CUT_OFF.
     """
     side = round(BLOCK_MM * capture.dpi / 25.4)
     blocks = _measure(capture.gray, side)
@@ -134,7 +141,16 @@ def examine(capture: Capture) -> Quality:
     area = float(touched.sum()) * (side * 25.4 / capture.dpi) ** 2
     if area < MIN_RIDGE_AREA_MM2:
         raise CaptureRejected(CaptureFault.CONTACT_TOO_SMALL)
+    if _is_cut_off(touched):
+        raise CaptureRejected(CaptureFault.CUT_OFF)
     return Quality(area, coherence, period)
+
+
+def grade(quality: Quality) -> int:
+    """0 to 100, to choose among captures of one finger; it predicts nothing about others."""
+    clear = np.clip((quality.coherence - MIN_COHERENCE) / (1 - MIN_COHERENCE), 0, 1)
+    large = np.clip(quality.ridge_area_mm2 / GOOD_RIDGE_AREA_MM2, 0, 1)
+    return round(100 * float(clear * large))
 
 
 def check_minutiae(count: int) -> None:
@@ -186,6 +202,21 @@ def _is_inverted(blocks: _Blocks, touched: NDArray[np.bool_]) -> bool:
     if touched.mean() > 1 - BLANK_SHARE:
         return False
     return bool(np.median(blocks.mean[~touched]) < np.median(blocks.mean[touched]))
+
+
+def _is_cut_off(touched: NDArray[np.bool_]) -> bool:
+    """The finger lies over the left, right or upper edge, and towards it as a whole. Towards
+    the lower edge every finger goes on, and a large one may reach both sides."""
+    rows, columns = np.nonzero(touched)
+    height, width = touched.shape
+    sideways = (columns.mean() + 0.5) / width - 0.5
+    upwards = 0.5 - (rows.mean() + 0.5) / height
+    edges = (
+        (touched[:, :2], -sideways),
+        (touched[:, -2:], sideways),
+        (touched[:2, :], upwards),
+    )
+    return any(edge.mean() > CUT_OFF_EDGE and shifted > CUT_OFF_SHIFT for edge, shifted in edges)
 
 
 def _ridge_period(gray: Gray, touched: NDArray[np.bool_], side: int) -> float:

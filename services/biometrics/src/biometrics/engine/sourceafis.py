@@ -7,7 +7,7 @@ to be the call itself.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ import structlog
 from biometrics.engine.port import (
     Candidate,
     EngineUnavailable,
+    Fingers,
     Refill,
     SearchLimits,
     SearchResult,
@@ -29,9 +30,9 @@ REFILL_BATCH = 500  # about 40 ms in the worker
 log = structlog.get_logger()
 
 
-async def empty_gallery() -> AsyncIterator[tuple[str, bytes]]:
+async def empty_gallery() -> AsyncIterator[tuple[str, Fingers]]:
     """The refill of an engine that only extracts and compares."""
-    nothing: tuple[tuple[str, bytes], ...] = ()
+    nothing: tuple[tuple[str, Fingers], ...] = ()
     for reference in nothing:
         yield reference
 
@@ -44,8 +45,26 @@ class SourceAfis:
         self._refill = refill
         self._worker: WorkerProcess | None = None
         self._starting = asyncio.Lock()
+        self._beginning: asyncio.Task[None] | None = None
         # Waiting happens here rather than in the worker, so that its time limit counts work.
         self._slots = asyncio.Semaphore(2 * settings.threads)
+
+    def begin(self) -> None:
+        """Start the worker now rather than at the first call; a failed start is tried again."""
+        if self._beginning is None or self._beginning.done():
+            self._beginning = asyncio.create_task(self._begin(), name="engine starts")
+
+    def check_ready(self) -> None:
+        """Raises EngineUnavailable until the worker runs and its gallery is full."""
+        if self.engine_pid is None:
+            self.begin()
+            raise EngineUnavailable("starting")
+
+    async def _begin(self) -> None:
+        try:
+            await self._repeated("size")
+        except EngineUnavailable as away:
+            log.warning("engine_unavailable", reason=away.detail)
 
     async def __aenter__(self) -> Self:
         await self._repeated("size")
@@ -57,12 +76,15 @@ class SourceAfis:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._beginning is not None:
+            self._beginning.cancel()
+            await asyncio.gather(self._beginning, return_exceptions=True)
         async with self._starting:
             if self._worker is not None:
                 await self._worker.close()
 
     @property
-    def worker_pid(self) -> int | None:
+    def engine_pid(self) -> int | None:
         """The running worker, for limits, metrics and fault tests."""
         return self._worker.pid if self._worker is not None and self._worker.alive else None
 
@@ -76,15 +98,26 @@ class SourceAfis:
         answer = await self._repeated("compare", [probe, reference])
         return float(answer.values["score"])
 
-    async def search(self, probe: bytes, limits: SearchLimits) -> SearchResult:
+    async def search(self, probe: Fingers, limits: SearchLimits) -> SearchResult:
         answer = await self._repeated(
-            "search", [probe], threshold=limits.threshold, at_most=limits.at_most
+            "search",
+            list(probe.values()),
+            positions=[position.code for position in probe],
+            threshold=limits.threshold,
+            fused=limits.fused,
+            at_most=limits.at_most,
+            exhaustive=limits.exhaustive,
         )
         candidates = tuple(Candidate(*each) for each in answer.values["candidates"])
-        return SearchResult(candidates, answer.values["searched"], answer.values["engine"])
+        return SearchResult(
+            candidates,
+            answer.values["searched"],
+            answer.values["compared"],
+            answer.values["engine"],
+        )
 
-    async def insert(self, reference_id: str, template: bytes) -> None:
-        await self._repeated("insert", [template], ids=[reference_id])
+    async def insert(self, reference_id: str, fingers: Fingers) -> None:
+        await self._repeated("insert", *_batch([(reference_id, fingers)]))
 
     async def remove(self, reference_id: str) -> None:
         await self._repeated("remove", id=reference_id)
@@ -92,7 +125,14 @@ class SourceAfis:
     async def size(self) -> int:
         return int((await self._repeated("size")).values["size"])
 
-    async def _repeated(self, verb: str, parts: Sequence[bytes] = (), **values: Any) -> Message:
+    async def _repeated(
+        self,
+        verb: str,
+        parts: Sequence[bytes] = (),
+        named: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> Message:
+        values = {**(named or {}), **more}
         async with self._slots:
             try:
                 return await (await self._running()).call(verb, parts, **values)
@@ -121,7 +161,7 @@ class SourceAfis:
 
     async def _fill(self, worker: WorkerProcess) -> int:
         count = 0
-        batch: list[tuple[str, bytes]] = []
+        batch: list[tuple[str, Fingers]] = []
         async for reference in self._refill():
             batch.append(reference)
             if len(batch) == REFILL_BATCH:
@@ -132,5 +172,16 @@ class SourceAfis:
         return count + len(batch)
 
 
-async def _insert(worker: WorkerProcess, batch: list[tuple[str, bytes]]) -> None:
-    await worker.call("insert", [template for _, template in batch], ids=[key for key, _ in batch])
+async def _insert(worker: WorkerProcess, batch: Sequence[tuple[str, Fingers]]) -> None:
+    parts, values = _batch(batch)
+    await worker.call("insert", parts, **values)
+
+
+def _batch(
+    references: Sequence[tuple[str, Fingers]],
+) -> tuple[list[bytes], dict[str, Any]]:
+    """Templates one behind another, and whose and which fingers they are."""
+    parts = [template for _, fingers in references for template in fingers.values()]
+    ids = [reference_id for reference_id, _ in references]
+    positions = [[position.code for position in fingers] for _, fingers in references]
+    return parts, {"ids": ids, "positions": positions}

@@ -17,7 +17,7 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,9 @@ from typing import Any
 
 import jpype
 
+from biometrics.engine.filter import GalleryFilter
+from biometrics.engine.port import TemplateRefused
+from biometrics.engine.warmup import warm_up
 from biometrics.engine.wire import LENGTHS, Message, decode, encode
 
 PR_SET_PDEATHSIG = 1
@@ -61,8 +64,10 @@ class Worker:
         self._extractor = jpype.JClass("epassport.engine.Extractor")
         self._gallery = jpype.JClass("epassport.engine.Gallery")(threads)
         self._engine = f"sourceafis-{self._extractor.version()}"
+        self._filter = GalleryFilter()
 
     def run(self) -> None:
+        warm_up(self._extractor)
         self._send(Message(0, "ready", {"engine": self._engine}))
         while (request := self._receive()) is not None:
             self._answer(request)
@@ -74,8 +79,7 @@ class Worker:
             case "compare":
                 self._later(request, lambda: self._compare(request))
             case "search":
-                snapshot = self._gallery.snapshot()
-                self._later(request, lambda: self._search(request, snapshot))
+                self._search_here(request)
             case "insert":
                 self._reply(request, lambda: self._insert(request))
             case "remove":
@@ -84,6 +88,16 @@ class Worker:
                 self._reply(request, lambda: _done(request, size=self._gallery.snapshot().size()))
             case unknown:
                 raise ValueError(f"unknown verb {unknown}")
+
+    def _search_here(self, request: Message) -> None:
+        """Snapshot and shortlist are of this place in the order; the rest may take its time."""
+        snapshot = self._gallery.snapshot()
+        try:
+            rows = self._shortlist(request)
+        except TemplateRefused as refused:
+            self._send(Message(request.call, "refused", {"detail": refused.detail}))
+            return
+        self._later(request, lambda: self._search(request, snapshot, rows))
 
     def _later(self, request: Message, work: Callable[[], Message]) -> None:
         self._pool.submit(self._reply, request, work).add_done_callback(_end_if_broken)
@@ -108,20 +122,55 @@ class Worker:
         probe, reference = request.parts
         return _done(request, score=float(self._extractor.compare(_java(probe), _java(reference))))
 
-    def _search(self, request: Message, snapshot: Any) -> Message:
-        threshold, at_most = float(request.values["threshold"]), request.values["at_most"]
-        found = self._gallery.search(snapshot, _java(request.parts[0]), threshold, at_most)
-        candidates = [(str(each.id()), float(each.score())) for each in found]
+    def _shortlist(self, request: Message) -> Any:
+        """Rows of the snapshot that was taken just now; None for all."""
+        if request.values["exhaustive"]:
+            return None
+        rows = self._filter.shortlist(request.values["positions"], request.parts)
+        return jpype.JArray(jpype.JInt)(rows)
+
+    def _search(self, request: Message, snapshot: Any, rows: Any) -> Message:
+        values = request.values
+        found = self._gallery.search(
+            snapshot,
+            jpype.JArray(jpype.JInt)(values["positions"]),
+            _javas(request.parts),
+            float(values["threshold"]),
+            float(values["fused"]),
+            values["at_most"],
+            rows,
+        )
+        candidates = [
+            (str(each.id()), float(each.score()), float(each.fused()), bool(each.mirrored()))
+            for each in found
+        ]
         searched = int(snapshot.size())
-        return _done(request, candidates=candidates, searched=searched, engine=self._engine)
+        compared = searched if rows is None else len(rows)
+        return _done(
+            request,
+            candidates=candidates,
+            searched=searched,
+            compared=compared,
+            engine=self._engine,
+        )
 
     def _insert(self, request: Message) -> Message:
-        for reference_id, template in zip(request.values["ids"], request.parts, strict=True):
-            self._gallery.insert(reference_id, _java(template))
+        """The filter's row after the engine's: what the engine refuses has none."""
+        parts = iter(request.parts)
+        for reference_id, positions in zip(
+            request.values["ids"], request.values["positions"], strict=True
+        ):
+            templates = [next(parts) for _ in positions]
+            row = self._gallery.insert(
+                reference_id, jpype.JArray(jpype.JInt)(positions), _javas(templates)
+            )
+            self._filter.put(int(row), positions, templates)
         return _done(request)
 
     def _remove(self, request: Message) -> Message:
-        self._gallery.remove(request.values["id"])
+        row = int(self._gallery.remove(request.values["id"]))
+        if row >= 0:
+            self._filter.take(row)
         return _done(request)
 
     def _send(self, message: Message) -> None:
@@ -149,6 +198,10 @@ def _end_if_broken(work: Future[None]) -> None:
 
 def _java(data: bytes) -> Any:
     return jpype.JArray(jpype.JByte)(data)
+
+
+def _javas(parts: Sequence[bytes]) -> Any:
+    return jpype.JArray(jpype.JByte, 2)([_java(part) for part in parts])
 
 
 def _read_options() -> Options:

@@ -42,6 +42,15 @@ public final class Extractor {
         return new FingerprintMatcher(open(probe)).match(open(reference));
     }
 
+    /** One probe against the same reference, as a search does: for warming up. */
+    public static void compareOften(byte[] probe, byte[] reference, int times) {
+        FingerprintMatcher matcher = new FingerprintMatcher(open(probe));
+        FingerprintTemplate enrolled = open(reference);
+        for (int time = 0; time < times; ++time) {
+            matcher.match(enrolled);
+        }
+    }
+
     /** SourceAFIS would also guess at foreign formats and read other versions: both are refused. */
     static FingerprintTemplate open(byte[] template) {
         String found = versionOf(template);
