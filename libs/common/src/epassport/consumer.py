@@ -22,10 +22,13 @@ from epassport.kafka import KafkaClients
 from epassport.parking import HeldStream
 from epassport.slices import SliceHandler
 from epassport.subscription import Subscription, SubscriptionState
+from epassport.watchdog import GIVE_UP_SECONDS, Watchdog
 from epassport_contracts import ServiceName
 from epassport_contracts.registry import BY_NAME, Topic
 
 SWEEP_SECONDS = 5.0
+STOP_SECONDS = 12.0
+POLLED_WITHIN = timedelta(seconds=30)
 GAP_ALARM = timedelta(seconds=60)
 
 log = structlog.get_logger(__name__)
@@ -49,6 +52,7 @@ class ConsumerRunner:
         *,
         topics: Mapping[str, Topic] = BY_NAME,
         gap_alarm: timedelta = GAP_ALARM,
+        give_up_seconds: float = GIVE_UP_SECONDS,
     ) -> None:
         """Raises LookupError where a handler names a topic that is not in `topics`."""
         self._database = database
@@ -67,15 +71,43 @@ class ConsumerRunner:
             for name in handler.topics
         ]
 
+        self._watchdog = Watchdog(
+            self._subscriptions, clients, database, give_up_seconds=give_up_seconds
+        )
+
     async def run(self) -> None:
-        """Until cancelled; the slices in flight are finished first, within a bound."""
+        """Until cancelled; the slices in flight are finished first, within a bound.
+
+        Raises ConsumerStuck where a subscription gets nowhere.
+        """
         try:
             await self._start_in_time()
-            while True:
-                await self.sweep()
-                await asyncio.sleep(SWEEP_SECONDS)
+            async with asyncio.TaskGroup() as parent:
+                parent.create_task(self._watchdog.run())
+                while True:
+                    await self.sweep()
+                    await asyncio.sleep(SWEEP_SECONDS)
         finally:
-            await self.stop()
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    await self.stop()
+            except TimeoutError:  # what is stuck may hang here, too, and must not hold up the end
+                log.warning("consumers-did-not-stop", seconds=STOP_SECONDS)
+
+    def unready(self) -> list[str]:
+        """What keeps this process from being ready; empty where all is well."""
+        found = [f"{suspect} for a while" for suspect in self._watchdog.suspects()]
+        for one in self.state().subscriptions:
+            name = f"{one.consumer} on {one.topic}"
+            if not one.running:
+                found.append(f"{name} has not started")
+            elif one.circuit_open:
+                found.append(f"{name} stands still: too much is bad")
+            elif one.partitions and not one.partitions & one.postponed:
+                age = one.last_poll_age
+                if age is None or age > POLLED_WITHIN:
+                    found.append(f"{name} has not polled lately")
+        return found
 
     async def start(self) -> None:
         """Join all groups. Raises KafkaError where Kafka or a topic cannot be reached."""

@@ -42,6 +42,7 @@ class Command(StrEnum):
     ALL = "all"
     MIGRATE = "migrate"
     REBUILD = "rebuild"
+    AUDIT = "audit"
     CHECK = "check"
     OPERATE = "operate"
     CEREMONY = "ceremony"
@@ -57,6 +58,7 @@ _HELP = {
     Command.ALL: "everything above in one process",
     Command.MIGRATE: "bring the database's schema to this build's",
     Command.REBUILD: "fill a read model anew from the events",
+    Command.AUDIT: "compare every stored event with the hash chain and its published heads",
     Command.CHECK: "check settings, keys, database and Kafka, then exit",
     Command.OPERATE: "what operators see and do: parked streams, stuck tasks, overdue deadlines",
     Command.CEREMONY: "make the service's keys and the signed trust file",
@@ -166,22 +168,22 @@ def _exit_code(task: "asyncio.Task[None]", *, may_end: bool) -> int:
         log.error("process-ended", name=task.get_name())
         return DIED
     # Only our own judgements have texts that are known to hold nothing personal.
-    if (judged := _in_group(error, EndsProcess)) is not None:
+    if (judged := member_of(error, EndsProcess)) is not None:
         log.error("process-ends", name=task.get_name(), refusal=str(judged))
         return DIED
-    if (refused := _in_group(error, Unsafe, SchemaMismatch)) is not None:
+    if (refused := member_of(error, Unsafe, SchemaMismatch)) is not None:
         log.error("process-died", name=task.get_name(), refusal=str(refused), **describe(error))
         return REFUSED
     log.error("process-died", name=task.get_name(), **describe(error))
     return DIED
 
 
-def _in_group(error: BaseException, *wanted: type[Exception]) -> BaseException | None:
+def member_of(error: BaseException, *wanted: type[Exception]) -> BaseException | None:
     """The first of its kind: the parts of one loop end in a group of errors."""
     if isinstance(error, wanted):
         return error
     members = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
-    return next((found for one in members if (found := _in_group(one, *wanted))), None)
+    return next((found for one in members if (found := member_of(one, *wanted))), None)
 
 
 def _log_lost_exception(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ RuntimeFault
 ├── Poison               a record that cannot be read or applied, with its cause
 ├── NotThere             what an operator named is not there, or not in that state
 ├── EndsProcess          the process ends by its own judgement: exit code 1 and this one line
+├── NotReady             why a process is not ready; shown to the platform as it is
 ├── Unsafe               settings or keys that must not be used together; refuses start-up
 └── NotVisibleYet        `?after=` was not reached within its bound
 """
@@ -59,6 +60,10 @@ class NotThere(RuntimeFault):
 
 class EndsProcess(RuntimeFault):
     """Its message is shown as it is."""
+
+
+class NotReady(RuntimeFault):
+    pass
 
 
 class Unsafe(RuntimeFault):

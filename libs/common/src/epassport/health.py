@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from epassport.errors import NotReady
 from epassport.telemetry import describe
 
 log = structlog.get_logger(__name__)
@@ -53,6 +54,9 @@ async def _passes(name: str, check: Check) -> bool:
     try:
         async with asyncio.timeout(CHECK_WITHIN_SECONDS):
             await check()
+    except NotReady as judged:
+        log.warning("check-failed", name=name, refusal=str(judged))
+        return False
     except Exception as error:  # noqa: BLE001 - whatever it is, the answer is "not ready"
         log.warning("check-failed", name=name, **describe(error))
         return False

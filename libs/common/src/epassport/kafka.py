@@ -131,6 +131,15 @@ class KafkaClients:
         """For looking only: nothing of ours makes or changes a topic."""
         return AIOKafkaAdminClient(**self._connection())
 
+    def reader(self) -> AIOKafkaConsumer:
+        """Of no group: it asks where topics end."""
+        return AIOKafkaConsumer(
+            **self._connection(),
+            group_id=None,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+        )
+
     def _connection(self) -> dict[str, Any]:
         arguments: dict[str, Any] = {
             "bootstrap_servers": self.settings.bootstrap,

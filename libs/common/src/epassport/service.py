@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
@@ -23,10 +22,11 @@ from epassport.database import Connection, Database, check_schema
 from epassport.decider import Aggregate
 from epassport.digests import SearchKey
 from epassport.draining import ParkedStreams
-from epassport.errors import Unsafe
+from epassport.errors import NotReady, Unsafe
 from epassport.group import Group
 from epassport.health import Check
 from epassport.hints import Hints
+from epassport.history import History
 from epassport.http import Backing, Routes
 from epassport.jws import sign_compact
 from epassport.kafka import KafkaClients
@@ -53,7 +53,6 @@ from epassport_contracts import ServiceName
 from epassport_contracts.events.enrollment import ErasureOrdered
 from epassport_contracts.registry import BY_NAME, SUBJECT_KEYS
 
-POLLED_WITHIN = timedelta(seconds=30)
 STEPPED_WITHIN_SECONDS = 30.0
 
 
@@ -197,6 +196,7 @@ class Running:
         own = OwnReactions(database, codec, self.signals, self._reactions, self.group)
         async with asyncio.TaskGroup() as parent:
             parent.create_task(own.run())
+            parent.create_task(self._history().run())
             for model in self.service.read_models:
                 parent.create_task(projector(model, database, codec, self.signals).run())
 
@@ -227,6 +227,10 @@ class Running:
         )
         await self.timer.run()
 
+    def _history(self) -> History:
+        essentials = self.essentials
+        return History(self.service.name, essentials.database, self.signals, essentials.clock.now)
+
     def _backing(self) -> Backing[Any]:
         essentials = self.essentials
         return Backing(
@@ -253,17 +257,13 @@ class Running:
             await connection.fetchval("SELECT 1")
 
     async def _consumer_polls(self) -> None:
-        """Only where this process consumes at all: every subscription has polled lately."""
-        if self.consumer is None:
-            return
-        for subscription in self.consumer.state().subscriptions:
-            age = subscription.last_poll_age
-            if age is None or age > POLLED_WITHIN:
-                raise TimeoutError(f"{subscription.consumer} on {subscription.topic}")
+        """Only where this process consumes at all."""
+        if self.consumer is not None and (unready := self.consumer.unready()):
+            raise NotReady("; ".join(unready))
 
     async def _timers_step(self) -> None:
         if self.timer is not None and self.timer.idle_seconds > STEPPED_WITHIN_SECONDS:
-            raise TimeoutError("the timer's last step is too long ago")
+            raise NotReady("the timer's last step is too long ago")
 
 
 def _destroy_keys(event: ErasureOrdered) -> list[Send]:

@@ -29,6 +29,7 @@ from epassport.errors import Transient
 from epassport.faults import is_transient
 from epassport.kafka import KafkaSettings
 from epassport.records import KafkaRecord, RawRecord
+from epassport.watchdog import Standing
 
 SLICE_LIMIT = 500
 SLEEP_MS = 1  # FastStream's after an empty poll; how long a poll takes says `kafka.py`
@@ -36,6 +37,7 @@ COMMIT_SECONDS = 5.0
 COMMIT_EVERY_SECONDS = 1.0
 REVOKE_SECONDS = 10.0
 CIRCUIT_SECONDS = 60.0
+POSITION_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -46,10 +48,14 @@ class TopicRewound(Transient):
 
 @dataclass(frozen=True)
 class SubscriptionState:
-    """postponed: partitions that wait for a fault to pass, or for their stored offset."""
+    """postponed: partitions that wait for a fault to pass, or for their stored offset.
+
+    last_poll_age: None where nothing is assigned, or nothing was fetched yet
+    """
 
     consumer: str
     topic: str
+    running: bool
     partitions: frozenset[int]
     postponed: frozenset[int]
     circuit_open: bool
@@ -61,10 +67,13 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self, broker: KafkaBroker, group: str, applier: Applier, settings: KafkaSettings
     ) -> None:
         self.applier = applier
-        self._topic = applier.topic.name
+        self.group = group
+        self.consumer_name = applier.consumer
+        self.topic = applier.topic.name
         self._places: dict[TopicPartition, int] = {}
         self._placing: dict[TopicPartition, asyncio.Task[None]] = {}
         self._backoffs: dict[TopicPartition, Backoff] = {}
+        self._delivered: dict[TopicPartition, int] = {}
         self._generation = 0
         self._stopping = False
         self._circuit_open = False
@@ -73,7 +82,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self._uncommitted: dict[TopicPartition, int] = {}
         self._committing: asyncio.Task[None] | None = None
         self._subscriber = broker.subscriber(
-            self._topic,
+            self.topic,
             batch=True,
             group_id=group,
             group_instance_id=settings.group_instance_id,
@@ -115,12 +124,33 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         last = max((at for at in polled if at is not None), default=None)
         return SubscriptionState(
             consumer=self.applier.consumer,
-            topic=self._topic,
+            topic=self.topic,
+            running=consumer is not None,
             partitions=frozenset(tp.partition for tp in assigned),
             postponed=frozenset(tp.partition for tp in self._placing),
             circuit_open=self._circuit_open,
             last_poll_age=None if last is None else timedelta(seconds=time() - last / 1000),
         )
+
+    @property
+    def member_id(self) -> str | None:
+        """As the group knows it. aiokafka has no public name for it."""
+        consumer = self._subscriber.consumer
+        return None if consumer is None else consumer._coordinator.member_id
+
+    async def standings(self) -> dict[int, Standing]:
+        """Every assigned partition, as the watchdog asks for it."""
+        consumer = self._subscriber.consumer
+        if consumer is None:
+            return {}
+        return {
+            partition.partition: Standing(
+                position=await _position(consumer, partition),
+                delivered=self._delivered.get(partition, 0),
+                excused=self._circuit_open and partition in self._placing,
+            )
+            for partition in consumer.assignment()
+        }
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """The slice in flight may end; the fence keeps it right even where it takes longer."""
@@ -129,7 +159,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             async with asyncio.timeout(REVOKE_SECONDS), self._working:
                 pass
         except TimeoutError:
-            log.warning("slice-outlives-assignment", topic=self._topic, count=len(revoked))
+            log.warning("slice-outlives-assignment", topic=self.topic, count=len(revoked))
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         self._forget_places()
@@ -141,6 +171,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         generation = self._generation
         slices: dict[TopicPartition, list[KafkaRecord]] = {}
         for record in records:
+            self._delivered[TopicPartition(record.topic, record.partition)] = record.offset + 1
             slices.setdefault(TopicPartition(record.topic, record.partition), []).append(record)
         done: dict[TopicPartition, int] = {}
         async with self._working:
@@ -179,14 +210,14 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self, partition: TopicPartition, place: int, records: Sequence[KafkaRecord]
     ) -> int:
         raws = [RawRecord.of(record) for record in records]
-        with metrics.CONSUMER_SLICE_SECONDS.labels(self.applier.consumer, self._topic).time():
+        with metrics.CONSUMER_SLICE_SECONDS.labels(self.applier.consumer, self.topic).time():
             applied = await self.applier.apply(partition.partition, place, raws)
         self._backoff(partition).reset()
         self._measure_lag(partition, applied.next_offset, records[-1])
         tripped = self._breaker.trips(len(raws), applied.faults)
         self._set_circuit(open=tripped)
         if tripped:
-            log.error("consumer-stands-still", consumer=self.applier.consumer, topic=self._topic)
+            log.error("consumer-stands-still", consumer=self.applier.consumer, topic=self.topic)
             self._postpone(partition, CIRCUIT_SECONDS)
         return applied.next_offset
 
@@ -198,13 +229,13 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         say(
             "slice-put-back",
             consumer=self.applier.consumer,
-            topic=self._topic,
+            topic=self.topic,
             partition=partition.partition,
             fault=name,
             seconds=seconds,
             exc_info=None if lost or passing else fault,
         )
-        metrics.CONSUMER_POSTPONED.labels(self.applier.consumer, self._topic, name).inc()
+        metrics.CONSUMER_POSTPONED.labels(self.applier.consumer, self.topic, name).inc()
         self._postpone(partition, seconds)
 
     def _postpone(self, partition: TopicPartition, seconds: float) -> None:
@@ -227,7 +258,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._refuse_rewound(partition, stored)
                 break
             except Exception as fault:
-                log.warning("no-place-yet", topic=self._topic, exc_info=fault)
+                log.warning("no-place-yet", topic=self.topic, exc_info=fault)
                 seconds = self._backoff(partition).seconds()
         if generation == self._generation and partition in self._consumer.assignment():
             del self._placing[partition]
@@ -240,11 +271,12 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         if stored > 0:
             ends = await self._consumer.end_offsets([partition])
             if stored > ends[partition]:
-                raise TopicRewound(f"{self._topic}/{partition.partition} ends before {stored}")
+                raise TopicRewound(f"{self.topic}/{partition.partition} ends before {stored}")
 
     def _forget_places(self) -> None:
         self._generation += 1
         self._places.clear()
+        self._delivered.clear()
         for task in self._placing.values():
             task.cancel()
         self._placing.clear()
@@ -262,10 +294,10 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             async with asyncio.timeout(COMMIT_SECONDS):
                 await self._consumer.commit(done)
         except (KafkaError, TimeoutError, Transient) as error:
-            log.info("kafka-commit-missed", topic=self._topic, fault=type(error).__name__)
+            log.info("kafka-commit-missed", topic=self.topic, fault=type(error).__name__)
 
     def _measure_lag(self, partition: TopicPartition, next_offset: int, last: KafkaRecord) -> None:
-        labels = (self.applier.consumer, self._topic, str(partition.partition))
+        labels = (self.applier.consumer, self.topic, str(partition.partition))
         metrics.CONSUMER_LAG_SECONDS.labels(*labels).set(max(0.0, time() - last.timestamp / 1000))
         if partition in self._consumer.assignment():
             end = self._consumer.highwater(partition)
@@ -274,7 +306,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _set_circuit(self, *, open: bool) -> None:
         self._circuit_open = open
-        metrics.CONSUMER_CIRCUIT_OPEN.labels(self.applier.consumer, self._topic).set(open)
+        metrics.CONSUMER_CIRCUIT_OPEN.labels(self.applier.consumer, self.topic).set(open)
 
     def _backoff(self, partition: TopicPartition) -> Backoff:
         fresh = Backoff(timedelta(milliseconds=50), timedelta(seconds=10))
@@ -286,6 +318,15 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         if consumer is None:
             raise Transient("the subscriber is not running")
         return consumer
+
+
+async def _position(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:
+    try:
+        async with asyncio.timeout(POSITION_SECONDS):
+            position: int = await consumer.position(partition)
+    except (TimeoutError, KafkaError):  # it has none yet, or was taken from us meanwhile
+        return None
+    return position
 
 
 async def _as_it_is(records: tuple[Any, ...]) -> KafkaMessage:
