@@ -7,7 +7,6 @@ nothing names: discard them. One that a crash left behind opens only with the pe
 goes with it.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
@@ -19,7 +18,7 @@ from epassport.decider import StreamId
 from epassport.errors import GroupConflict
 from epassport.events import Origin, Recorded
 from epassport.keyring import SubjectKeyring
-from epassport.outbox import shard_of
+from epassport.outbox import write_record
 from epassport.wire import record_of
 from epassport_contracts import DataPurpose, ServiceName
 from epassport_contracts.events.keys import SubjectKey
@@ -94,17 +93,4 @@ class BlobWriter:
         publication = Publication(message, SUBJECT_KEYS, message.record_key())
         cause = Recorded(message, stream, 0, 0, 0, uuid4(), origin, message.at)
         record = record_of(self.service, publication, cause, 0)
-        await connection.execute(
-            """
-            INSERT INTO outbox (transaction_id, shard, id, aggregatetype, aggregateid, type,
-                                headers, payload)
-            VALUES (pg_current_xact_id(), $1, $2, $3, $4, $5, $6::text::jsonb, $7)
-            """,
-            shard_of(publication.topic, publication.key),
-            record.id,
-            publication.topic,
-            publication.key,
-            message.type_name(),
-            json.dumps(dict(record.headers)),
-            record.payload,
-        )
+        await write_record(connection, publication, record)

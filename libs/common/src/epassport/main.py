@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from epassport.database import migrate
+from epassport.audit import audit
+from epassport.database import Database, migrate
 from epassport.entrypoints import (
     Arguments,
     Command,
@@ -21,6 +22,8 @@ from epassport.entrypoints import (
     run_processes,
 )
 from epassport.errors import EndsProcess, Unsafe
+from epassport.history_topic import read_published
+from epassport.kafka import KafkaClients
 from epassport.operate import operate
 from epassport.preflight import findings
 from epassport.rebuild import rebuild
@@ -52,6 +55,8 @@ def _run(service: Service, read: Arguments) -> int:
             return run_once("migrate", lambda: _migrate(service))
         case Command.REBUILD:
             return run_once("rebuild", lambda: _rebuild(service, read.model or ""))
+        case Command.AUDIT:
+            return run_once("audit", lambda: _audit(service))
         case Command.CHECK:
             return run_once("check", lambda: _check(service))
         case Command.OPERATE if read.operation is not None:
@@ -85,6 +90,23 @@ async def _rebuild(service: Service, name: str) -> None:
 async def _operate(service: Service, asked: argparse.Namespace) -> None:
     async with running(service) as opened:
         await operate(opened.operations(), opened.essentials.database, asked)
+
+
+async def _audit(service: Service) -> None:
+    """Needs the database and the history topic, and none of the service's keys."""
+    clients = KafkaClients(service.settings.kafka(), client_id="epassport-audit")
+    published = await read_published(clients, service.name)
+    database = await Database.connect(service.settings.postgres_dsn(), connections=1)
+    try:
+        async with database.connection() as connection:
+            result = await audit(connection, service.name, published)
+    finally:
+        await database.close()
+    for line in result.lines():
+        sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+    if result.findings:
+        raise EndsProcess(f"{len(result.findings)} findings, each a line of its own")
 
 
 async def _check(service: Service) -> None:

@@ -10,9 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from asyncpg import Connection, Record
+from asyncpg import Connection
+from asyncpg import Record as Row
 
+from epassport.catalog import Publication
 from epassport.database import Connection as AnyConnection
+from epassport.wire import Record
 from epassport_contracts.registry import BY_NAME, Cleanup
 
 SHARDS = 4
@@ -41,14 +44,14 @@ class OutboxRow:
     payload: bytes | None  # None: a tombstone
 
 
-async def lock_shard(session: "Connection[Record]", shard: int) -> bool:
+async def lock_shard(session: "Connection[Row]", shard: int) -> bool:
     """Held until the session ends; False while another relay holds it."""
     got = await session.fetchval("SELECT pg_try_advisory_lock($1, $2)", RELAY_LOCK, shard)
     return bool(got)
 
 
 async def read_shard(
-    session: "Connection[Record]", shard: int, *, at_most: int
+    session: "Connection[Row]", shard: int, *, at_most: int
 ) -> Sequence[OutboxRow]:
     """The oldest rows, in the order of their commits.
 
@@ -77,6 +80,24 @@ async def read_shard(
     ]
 
 
+async def write_record(connection: AnyConnection, publication: Publication, record: Record) -> None:
+    """One record that is not written by an append, behind everything sent before."""
+    await connection.execute(
+        """
+        INSERT INTO outbox (transaction_id, shard, id, aggregatetype, aggregateid, type, headers,
+                            payload)
+        VALUES (pg_current_xact_id(), $1, $2, $3, $4, $5, $6::text::jsonb, $7)
+        """,
+        shard_of(publication.topic, publication.key),
+        record.id,
+        publication.topic,
+        publication.key,
+        publication.event.type_name(),
+        json.dumps(dict(record.headers)),
+        record.payload,
+    )
+
+
 async def write_tombstones(
     connection: AnyConnection, topic: str, keys: Sequence[str], type_name: str
 ) -> None:
@@ -94,11 +115,11 @@ async def write_tombstones(
     )
 
 
-async def forget(session: "Connection[Record]", positions: Sequence[int]) -> None:
+async def forget(session: "Connection[Row]", positions: Sequence[int]) -> None:
     await session.execute("DELETE FROM outbox WHERE position = ANY($1::bigint[])", positions)
 
 
-async def oldest_seconds(session: "Connection[Record]", shard: int) -> float:
+async def oldest_seconds(session: "Connection[Row]", shard: int) -> float:
     """Age of the row that has waited longest, also while an open transaction hides it."""
     age = await session.fetchval(
         """
