@@ -38,7 +38,7 @@ async def bare(db: Database) -> None:
     while True:
         async with db.connection() as connection:
             found = await connection.fetch(
-                f"SELECT {EVENT_AS_TEXT} FROM events"  # noqa: S608 - a constant
+                f"SELECT {EVENT_AS_TEXT} FROM events"
                 " WHERE (transaction_id, position) > ($1::text::xid8, $2)"
                 " ORDER BY transaction_id, position LIMIT 1000",
                 transaction,

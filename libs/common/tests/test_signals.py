@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from epassport.database import Database, after_commit
 from epassport.hints import CHANNEL, Hints
-from epassport.signals import EVENTS, LATEST_SECONDS, Signals, outbox
+from epassport.signals import EVENTS, LATEST_SECONDS, SOONEST_SECONDS, Signals, outbox
 
 BOUND = 30  # seconds: only where a signal is lost does a test take that long
 
@@ -35,18 +35,23 @@ async def test_a_signal_between_looking_and_pausing_ends_the_pause() -> None:
     assert pausing.done()
 
 
-async def test_pauses_grow_to_a_bound_and_begin_again_after_a_signal() -> None:
+async def test_pauses_are_long_where_there_is_nothing_and_grow_where_something_is_hidden() -> None:
     signals = Waited()
     lull = signals.lull(EVENTS)
-    for _ in range(8):
-        lull.look()
-        await lull.pause()
-    assert signals.waited == sorted(signals.waited)
-    assert signals.waited[-1] == LATEST_SECONDS
-    signals.committed({EVENTS})
     lull.look()
     await lull.pause()
-    assert signals.waited[-1] == signals.waited[0]
+    assert signals.waited == [LATEST_SECONDS]
+    for _ in range(8):
+        lull.look()
+        await lull.pause(hidden=True)
+    hidden = signals.waited[1:]
+    assert hidden[0] == SOONEST_SECONDS
+    assert hidden == sorted(hidden)
+    assert hidden[-1] == LATEST_SECONDS
+    lull.found()
+    lull.look()
+    await lull.pause(hidden=True)
+    assert signals.waited[-1] == SOONEST_SECONDS
 
 
 class Waited(Signals):

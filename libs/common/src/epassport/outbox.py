@@ -98,6 +98,12 @@ async def write_record(connection: AnyConnection, publication: Publication, reco
     )
 
 
+async def is_anything_waiting(session: "Connection[Row]", shard: int) -> bool:
+    """Also what `read_shard` keeps back, since something may still come before it."""
+    found = await session.fetchval("SELECT EXISTS (SELECT FROM outbox WHERE shard = $1)", shard)
+    return bool(found)
+
+
 async def write_tombstones(
     connection: AnyConnection, topic: str, keys: Sequence[str], type_name: str
 ) -> None:

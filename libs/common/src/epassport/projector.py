@@ -6,6 +6,7 @@ one: two replicas may read the same events, one of them moves the checkpoint.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 import structlog
@@ -28,6 +29,7 @@ from epassport_contracts.registry import TOPICS
 log = structlog.get_logger(__name__)
 
 PAGE = 500
+KEPT_PAGES = 4
 START = Token(0, 0)
 
 Apply = Callable[[Connection, Sequence[Recorded[Any]]], Awaitable[None]]
@@ -55,6 +57,36 @@ async def wait_for(database: Database, reader: str, token: Token, *, within: flo
         pause = min(pause * 2, 0.05)
 
 
+class OwnPages:
+    """Pages of the own store, read and decoded once for all readers of a process.
+
+    A page is what follows a place in the store, up to where nothing can come in between any more:
+    it stays right for every reader that stands there.
+    """
+
+    def __init__(self, database: Database, codec: EventCodec) -> None:
+        self._database = database
+        self._codec = codec
+        self._kept: dict[Token, Sequence[Recorded[Any]]] = {}
+        self._reading = asyncio.Lock()
+
+    async def after(self, seen: Token) -> Sequence[Recorded[Any]]:
+        async with self._reading:
+            if seen in self._kept:
+                return self._kept[seen]
+            async with self._database.connection() as connection:
+                events = await store.read_in_order(connection, self._codec, seen, PAGE)
+            if events:
+                self._kept[seen] = events
+            while len(self._kept) > KEPT_PAGES:
+                del self._kept[next(iter(self._kept))]
+            return events
+
+    async def is_anything_after(self, seen: Token) -> bool:
+        async with self._database.connection() as connection:
+            return await store.is_anything_after(connection, seen)
+
+
 class StoreReader:
     """Reads the own store in order and applies page after page under a checkpoint."""
 
@@ -66,15 +98,26 @@ class StoreReader:
         signals: Signals,
         apply: Apply,
         *,
+        concerns: Callable[[Recorded[Any]], bool] = lambda _event: True,
+        derived: bool = False,
+        pages: OwnPages | None = None,
         cut: Callable[[Sequence[Recorded[Any]]], int] = len,
     ) -> None:
+        """concerns: which events `apply` wants; the checkpoint moves past all others without it.
+
+        derived: what `apply` writes can be made again from events. Then a commit does not wait
+        for the disk: after a crash the checkpoint and what was written stand back together.
+        """
         self._reader = reader
         self._database = database
-        self._codec = codec
+        self._pages = pages or OwnPages(database, codec)
         self._signals = signals
         self._apply = apply
+        self._concerns = concerns
+        self._derived = derived
         self._cut = cut
         self._seen: Token | None = None
+        self._more = False
 
     async def run(self) -> None:
         """Until cancelled. A fault of the outside is waited out, never skipped."""
@@ -84,6 +127,7 @@ class StoreReader:
             lull.look()
             try:
                 moved = await self.step()
+                hidden = not self._more and await self._is_anything_hidden()
                 pause = 0.05
             except Exception as fault:
                 if not is_transient(fault):
@@ -94,29 +138,48 @@ class StoreReader:
                 continue
             if moved:
                 lull.found()
-            else:
-                await lull.pause()
+            if not self._more:
+                await lull.pause(hidden=hidden)
+
+    async def _is_anything_hidden(self) -> bool:
+        if self._seen is None:  # another replica has moved the checkpoint
+            return True
+        return await self._pages.is_anything_after(self._seen)
 
     async def step(self) -> int:
         """Apply one page; returns how many events it held, 0 when there is nothing new."""
-        async with self._database.connection() as connection:
-            seen = self._seen or await checkpoint(connection, self._reader)
-            events = await store.read_in_order(connection, self._codec, seen, PAGE)
-        self._seen = seen
-        if not events:
+        seen = self._seen or await self._checkpoint()
+        page = await self._pages.after(seen)
+        self._seen, self._more = seen, False
+        if not page:
             return 0
-        events = events[: self._cut(events)]
+        events = page[: self._cut(page)]
         last = Token(events[-1].transaction_id, events[-1].position)
         self._seen = None  # unless this replica is the one that moves the checkpoint
-        async with self._database.transaction() as connection:
-            if not await _advance(connection, self._reader, seen, last):
-                return 0
-            await self._apply(connection, events)
+        concerned = [event for event in events if self._concerns(event)]
+        if not await self._move(seen, last, concerned):
+            return 0
         self._seen = last
+        self._more = len(page) == PAGE or len(events) < len(page)
         return len(events)
 
+    async def _move(self, seen: Token, last: Token, concerned: Sequence[Recorded[Any]]) -> bool:
+        async with AsyncExitStack() as stack:
+            opened = self._database.transaction() if concerned else self._database.connection()
+            connection = await stack.enter_async_context(opened)
+            moved = await _advance(connection, self._reader, seen, last, derived=self._derived)
+            if moved and concerned:
+                await self._apply(connection, concerned)
+            return moved
 
-async def _advance(connection: Connection, reader: str, seen: Token, last: Token) -> bool:
+    async def _checkpoint(self) -> Token:
+        async with self._database.connection() as connection:
+            return await checkpoint(connection, self._reader)
+
+
+async def _advance(
+    connection: Connection, reader: str, seen: Token, last: Token, *, derived: bool
+) -> bool:
     """Move the checkpoint from `seen`; False where another replica has moved it already."""
     status = await connection.execute(
         """
@@ -125,23 +188,38 @@ async def _advance(connection: Connection, reader: str, seen: Token, last: Token
             ON CONFLICT (reader) DO UPDATE
            SET transaction_id = excluded.transaction_id, position = excluded.position
          WHERE c.transaction_id = $4::text::xid8 AND c.position = $5
+        RETURNING CASE WHEN $6::bool THEN set_config('synchronous_commit', 'off', true) END
         """,
         reader,
         str(last.transaction_id),
         last.position,
         str(seen.transaction_id),
         seen.position,
+        derived,
     )
     return status == "INSERT 0 1"
 
 
 def projector(
-    model: ReadModel, database: Database, codec: EventCodec, signals: Signals
+    model: ReadModel,
+    database: Database,
+    codec: EventCodec,
+    signals: Signals,
+    pages: OwnPages | None = None,
 ) -> StoreReader:
     async def apply(connection: Connection, events: Sequence[Recorded[Any]]) -> None:
-        await fill(model, connection, [e for e in events if type(e.fact) in model.projections])
+        await fill(model, connection, events)
 
-    return StoreReader(model.reader, database, codec, signals, apply)
+    return StoreReader(
+        model.reader,
+        database,
+        codec,
+        signals,
+        apply,
+        concerns=lambda event: type(event.fact) in model.projections,
+        derived=True,
+        pages=pages,
+    )
 
 
 class ForeignProjection:
@@ -175,6 +253,7 @@ class OwnReactions:
         signals: Signals,
         reactions: dict[type, list[Reaction]],
         group: Group,
+        pages: OwnPages | None = None,
     ) -> None:
         self._group = group
         self._reactions = {
@@ -183,7 +262,14 @@ class OwnReactions:
             if not issubclass(event_type, ContractEvent)
         }
         self._reader = StoreReader(
-            "own-reactions", database, codec, signals, self._apply, cut=self._first_repeat
+            "own-reactions",
+            database,
+            codec,
+            signals,
+            self._apply,
+            concerns=lambda event: bool(self._sends(event)),
+            pages=pages,
+            cut=self._first_repeat,
         )
 
     async def run(self) -> None:
@@ -208,8 +294,6 @@ class OwnReactions:
 
     async def _apply(self, connection: Connection, events: Sequence[Recorded[Any]]) -> None:
         sends = [(event, send) for event in events for send in self._sends(event)]
-        if not sends:
-            return
         envelopes = [
             Envelope(
                 send.stream,

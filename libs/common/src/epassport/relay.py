@@ -28,6 +28,7 @@ from epassport.outbox import (
     FENCED_SHARD,
     OutboxRow,
     forget,
+    is_anything_waiting,
     lock_shard,
     oldest_seconds,
     read_shard,
@@ -192,7 +193,8 @@ class _ShardRelay:
                     lull.found()
                     self._backoff.reset()
                 else:
-                    await lull.pause()
+                    hidden = await is_anything_waiting(session, self._shard)
+                    await lull.pause(hidden=hidden)
         finally:
             self._holds.set(0)
             await sender.close()

@@ -36,7 +36,7 @@ from epassport.oidc import PublicKeys, TokenVerifier
 from epassport.operations import Operations
 from epassport.outbox import write_tombstones
 from epassport.pauses import PausesHandler
-from epassport.projector import ForeignProjection, OwnReactions, projector, wait_for
+from epassport.projector import ForeignProjection, OwnPages, OwnReactions, projector, wait_for
 from epassport.reactions import ReactionHandler, Send, reactions_of
 from epassport.readmodel import ReadModel
 from epassport.records import Incoming
@@ -193,12 +193,13 @@ class Running:
     async def project(self) -> None:
         """Read models from the own store, and reactions to own events."""
         database, codec = self.essentials.database, self.catalog.codec
-        own = OwnReactions(database, codec, self.signals, self._reactions, self.group)
+        pages = OwnPages(database, codec)
+        own = OwnReactions(database, codec, self.signals, self._reactions, self.group, pages)
         async with asyncio.TaskGroup() as parent:
             parent.create_task(own.run())
             parent.create_task(self._history().run())
             for model in self.service.read_models:
-                parent.create_task(projector(model, database, codec, self.signals).run())
+                parent.create_task(projector(model, database, codec, self.signals, pages).run())
 
     async def relay(self) -> None:
         settings = self.service.settings

@@ -69,8 +69,8 @@ class Signals:
 
 
 class Lull:
-    """The pauses of one reader that finds nothing: brief ones after a signal or after work,
-    since what was committed may not be readable yet, then longer ones."""
+    """The pauses of one reader that finds nothing: until the next signal, or briefly, and then
+    longer and longer, where something is there that may not be read yet."""
 
     def __init__(self, signals: Signals, name: str) -> None:
         self._signals = signals
@@ -80,17 +80,16 @@ class Lull:
 
     def look(self) -> None:
         """Before reading: a signal from now on ends the next pause at once."""
-        count = self._signals.count(self._name)
-        if count != self._seen:
-            self._seen = count
-            self._seconds = SOONEST_SECONDS
+        self._seen = self._signals.count(self._name)
 
     def found(self) -> None:
         self._seconds = SOONEST_SECONDS
 
-    async def pause(self) -> None:
-        """After reading nothing."""
+    async def pause(self, *, hidden: bool = False) -> None:
+        """After reading nothing. hidden: an older transaction still keeps something from us."""
         if self._signals.count(self._name) != self._seen:
             return
-        await self._signals.wait(self._name, self._seconds)
-        self._seconds = min(self._seconds * _GROWTH, LATEST_SECONDS)
+        seconds = LATEST_SECONDS
+        if hidden:
+            seconds, self._seconds = self._seconds, min(self._seconds * _GROWTH, LATEST_SECONDS)
+        await self._signals.wait(self._name, seconds)

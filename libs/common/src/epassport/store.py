@@ -310,6 +310,17 @@ async def write(connection: Connection, rows: Write) -> tuple[int, str]:
     return row["kept"], row["positions"]
 
 
+async def is_anything_after(connection: Connection, after: Token) -> bool:
+    """Also what `read_in_order` keeps back, since something may still come before it."""
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM events"
+        "                WHERE (transaction_id, position) > ($1::text::xid8, $2))",
+        str(after.transaction_id),
+        after.position,
+    )
+    return found
+
+
 async def read_in_order(
     connection: Connection, codec: EventCodec, after: Token, limit: int
 ) -> list[Recorded[Any]]:

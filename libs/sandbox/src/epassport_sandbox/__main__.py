@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from rich.console import Console
 
 from epassport_sandbox import demo, story
@@ -38,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = {"demo": _demo, "up": _up, "pilot": _pilot}[options.command]
     console = Console(highlight=False)
     try:
-        return asyncio.run(_cancellable(run, options.citizens, folder.resolve(), console))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_cancellable(run, options.citizens, folder.resolve(), console))
     except KeyboardInterrupt:
         console.print("stopped")
         return 130

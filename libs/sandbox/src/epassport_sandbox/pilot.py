@@ -15,6 +15,7 @@ from epassport_sandbox.citizens import Citizen, citizens
 from epassport_sandbox.invariants import check_invariants, settle
 from epassport_sandbox.road import Road, Walk
 from epassport_sandbox.running import Session
+from epassport_sandbox.stack import EmbeddedStack
 
 SEED = 7
 AT_ONCE = 24
@@ -96,12 +97,16 @@ def _draw_all(road: Road, people: Sequence[Citizen]) -> None:
 
 
 def _cpu(session: Session) -> dict[str, float]:
-    """CPU seconds of each service with its worker processes, so far."""
-    return {
+    """CPU seconds so far: each service with its worker processes, the servers, the driver."""
+    used = {
         name: child.cpu_seconds()
         for name, child in session.system.processes.children.items()
         if child.running
     }
+    if isinstance(stack := session.system.stack, EmbeddedStack):
+        used["postgres"] = stack.postgres_server.child.cpu_seconds()
+        used["kafka"] = stack.kafka_server.child.cpu_seconds()
+    return used | {"the people (this process)": time.process_time()}
 
 
 def _percentile(seconds: Sequence[float], percent: int) -> float:
