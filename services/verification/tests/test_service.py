@@ -24,7 +24,7 @@ from epassport_credentials.status_list import Status, open_status_list
 from epassport_credentials.trust import TrustList, open_trust_list
 from epassport_credentials.verifier import Outcome, verify_offline
 from verification import document_status, readmodel
-from verification.document_status import ExpectDocument, RegisterDocument
+from verification.document_commands import ExpectDocument, RegisterDocument
 
 LAST_DAY = date(2099, 12, 31)
 

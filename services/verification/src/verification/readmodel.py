@@ -24,8 +24,8 @@ from verification.document_events import (
     DocumentRestored,
     DocumentRevoked,
     DocumentSuspended,
+    Standing,
 )
-from verification.document_status import Standing
 from verification.publications import StandingChange, public_status
 from verification.relying_party import PurposeRegistered, RelyingPartyRegistered
 
