@@ -176,7 +176,7 @@ class Running:
         """What operators do; needs no Kafka."""
         database = self.essentials.database
         parked = [
-            ParkedStreams(database, handler, BY_NAME[topic])
+            ParkedStreams(database, self.service.name, handler, BY_NAME[topic])
             for handler in self._handlers()
             for topic in handler.topics
         ]

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from epassport.database import Connection
 from epassport.errors import Poison
-from epassport.records import Cause, Incoming, RawRecord, read_event, read_head
+from epassport.records import WAITING, Cause, Incoming, RawRecord, read_event, read_head
 from epassport_contracts.registry import Cleanup, Topic
 
 PIECE_LIMIT = 100
@@ -88,9 +88,9 @@ class Plan:
     duplicates: int = 0
 
     @property
-    def faults(self) -> int:
-        """Records that are parked for what they are, not for waiting."""
-        return sum(cause not in (Cause.GAP, Cause.BEHIND) for _, cause, _ in self.park)
+    def faulty_offsets(self) -> list[int]:
+        """Of records that are parked for what they are, not for waiting."""
+        return [raw.offset for raw, cause, _ in self.park if cause not in WAITING]
 
 
 def read_slot(raw: RawRecord, topic: Topic, types: Collection[str]) -> Slot:
