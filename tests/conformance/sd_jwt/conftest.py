@@ -21,9 +21,19 @@ def python_readers() -> Iterator[Conversation]:
 
 @pytest.fixture(scope="session")
 def javascript_readers() -> Iterator[Conversation]:
+    with javascript("javascript_readers.mjs") as readers:
+        yield readers
+
+
+@pytest.fixture(scope="session")
+def openid4vp_reader() -> Iterator[Conversation]:
+    with javascript("openid4vp_reader.mjs") as reader:
+        yield reader
+
+
+def javascript(script: str) -> Conversation:
     folder = node_environment(HERE / "package.json", "sd-jwt-javascript-readers")
     node = shutil.which("node")
     if node is None:
         pytest.skip("no node on this machine")
-    with Conversation(node, str(HERE / "javascript_readers.mjs"), str(folder)) as readers:
-        yield readers
+    return Conversation(node, str(HERE / script), str(folder))
