@@ -126,12 +126,9 @@ def _number_and_optional(number: str, optional: str) -> str:
     digit behind it and a filler in the digit's place (Doc 9303-5 §4.2.2, note j)."""
     if len(number) <= _NUMBER:
         return _checked(_field(number, _NUMBER)) + _field(optional, _TD1_OPTIONAL)
-    rest = number[_NUMBER:] + check_digit(number)
-    return (
-        _field(number[:_NUMBER], _NUMBER)
-        + "<"
-        + _field(f"{rest}<{optional}".rstrip("<"), _TD1_OPTIONAL)
-    )
+    head = _field(number[:_NUMBER], _NUMBER) + "<"
+    rest = _field(number[_NUMBER:], len(number) - _NUMBER) + check_digit(number)
+    return head + _field(f"{rest}<{optional}".rstrip("<"), _TD1_OPTIONAL)
 
 
 def _read_number_and_optional(zone: str) -> tuple[str, str]:
