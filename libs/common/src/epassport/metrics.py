@@ -66,6 +66,9 @@ DEADLINES_FAILING = Gauge(
 REFUSALS_OPEN = Gauge(
     "epassport_refusals_open", "Undeclared refusals of reactions that nobody has closed."
 )
+ROWS_CLEANED = Counter(
+    "epassport_rows_cleaned", "Rows that had served their time and are gone.", ("what",)
+)
 TASKS_WAITING = Gauge("epassport_tasks_waiting", "Tasks that are due and not stuck.")
 TASKS_STUCK = Gauge("epassport_tasks_stuck", "Tasks that gave up and wait for an operator.")
 OLDEST_TRANSACTION_SECONDS = Gauge(
