@@ -24,6 +24,7 @@ from epassport_credentials.security_infos import (
     parse_dg14,
 )
 from epassport_credentials.signature_image import parse_dg7
+from epassport_credentials.trust_anchors import TrustAnchors
 from tests.conformance.conversation import Refused
 from tests.conformance.jmrtd.passport import (
     ACCESS_NUMBER,
@@ -253,7 +254,7 @@ def test_we_believe_a_security_object_that_jmrtd_signed(
     theirs: Mapping[str, bytes], record_property: Note
 ) -> None:
     record_property("conformance", ("EF.SOD", JMRTD, "theirs to ours", "accepted"))
-    verified = passive_authentication(theirs, [chain().csca], NOON)
+    verified = passive_authentication(theirs, TrustAnchors([chain().csca]), NOON)
     assert verified.mrz == MRZ
     assert verified.unread == frozenset()
     assert verified.authentication_key == SIGNER_PRIVATE.public_key()
