@@ -151,6 +151,15 @@ def test_a_piece_ends_before_a_stream_recurs_and_at_a_hundred() -> None:
     assert [len(piece) for piece in cut(slots(note("a", 1), note("a", 2)), Notes())] == [2]
 
 
+def test_a_piece_touches_at_most_a_hundred_streams_also_where_a_record_touches_several() -> None:
+    class Threefold(OnePerStream):
+        def streams_of(self, record: Incoming) -> frozenset[str]:
+            return frozenset(f"{record.key}/{part}" for part in range(3))
+
+    pieces = cut(slots(*(note(f"{n}", 1) for n in range(40))), Threefold())
+    assert [len(piece) for piece in pieces] == [33, 7]
+
+
 def test_a_breaker_trips_only_when_most_is_bad_and_enough_of_it() -> None:
     breaker = CircuitBreaker(least=20, window=200)
     assert not breaker.trips([True] * 19)

@@ -14,7 +14,7 @@ from epassport import dead_letters, metrics, parking
 from epassport.breaker import CircuitBreaker, CircuitOpen, bad_ones, is_allowed
 from epassport.database import Connection, Database
 from epassport.draining import ATTEMPTS, ParkedStreams, as_poison, log_fault, where
-from epassport.errors import Poison
+from epassport.errors import Poison, TransactionTooLong
 from epassport.faults import is_transient
 from epassport.records import WAITING, Cause, RawRecord
 from epassport.slices import Plan, SliceHandler, Slot, cut, plan, read_slot
@@ -78,7 +78,9 @@ class Applier:
         try:
             return await self._in_one(partition, expected, slots)
         except Exception as error:
-            if isinstance(error, FenceLost) or is_transient(error):
+            # Smaller pieces may fit within the bound that this one did not.
+            passing = is_transient(error) and not isinstance(error, TransactionTooLong)
+            if passing or isinstance(error, FenceLost):
                 raise
             log.warning(
                 "slice-goes-one-by-one",

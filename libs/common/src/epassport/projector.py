@@ -11,10 +11,10 @@ from typing import Any
 import structlog
 
 from epassport import store
-from epassport.commands import Envelope, Rejected, Token
+from epassport.commands import GROUP_LIMIT, Envelope, Rejected, Token
 from epassport.database import Connection, Database
 from epassport.decider import StreamId
-from epassport.errors import NotVisibleYet
+from epassport.errors import NotVisibleYet, TransactionTooLong
 from epassport.events import EventCodec, Origin, Recorded
 from epassport.faults import is_transient
 from epassport.group import Group
@@ -74,6 +74,7 @@ class StoreReader:
         self._signals = signals
         self._apply = apply
         self._cut = cut
+        self._page = PAGE
         self._seen: Token | None = None
 
     async def run(self) -> None:
@@ -101,17 +102,22 @@ class StoreReader:
         """Apply one page; returns how many events it held, 0 when there is nothing new."""
         async with self._database.connection() as connection:
             seen = self._seen or await checkpoint(connection, self._reader)
-            events = await store.read_in_order(connection, self._codec, seen, PAGE)
+            events = await store.read_in_order(connection, self._codec, seen, self._page)
         self._seen = seen
         if not events:
             return 0
         events = events[: self._cut(events)]
         last = Token(events[-1].transaction_id, events[-1].position)
         self._seen = None  # unless this replica is the one that moves the checkpoint
-        async with self._database.transaction() as connection:
-            if not await _advance(connection, self._reader, seen, last):
-                return 0
-            await self._apply(connection, events)
+        try:
+            async with self._database.transaction() as connection:
+                if not await _advance(connection, self._reader, seen, last):
+                    return 0
+                await self._apply(connection, events)
+        except TransactionTooLong:
+            self._page = max(1, len(events) // 2)
+            raise
+        self._page = min(PAGE, self._page * 2)
         self._seen = last
         return len(events)
 
@@ -166,7 +172,8 @@ class ForeignProjection:
 
 
 class OwnReactions:
-    """Commands that follow from own events; one group per page, cut where a stream recurs."""
+    """Commands that follow from own events; one group per page, cut where a stream recurs and
+    where the group would be too large."""
 
     def __init__(
         self,
@@ -183,7 +190,7 @@ class OwnReactions:
             if not issubclass(event_type, ContractEvent)
         }
         self._reader = StoreReader(
-            "own-reactions", database, codec, signals, self._apply, cut=self._first_repeat
+            "own-reactions", database, codec, signals, self._apply, cut=self._one_group
         )
 
     async def run(self) -> None:
@@ -197,11 +204,11 @@ class OwnReactions:
             if not isinstance(item, Keep)
         ]
 
-    def _first_repeat(self, events: Sequence[Recorded[Any]]) -> int:
+    def _one_group(self, events: Sequence[Recorded[Any]]) -> int:
         taken: set[StreamId] = set()
         for index, event in enumerate(events):
             streams = {send.stream for send in self._sends(event)}
-            if taken & streams:
+            if taken & streams or 0 < len(taken) > GROUP_LIMIT - len(streams):
                 return index
             taken |= streams
         return len(events)
