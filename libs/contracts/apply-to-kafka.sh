@@ -57,6 +57,11 @@ topic internal.verification.history.v1 4 --config cleanup.policy=delete --config
 topic internal.subject-keys.v1 4 --config cleanup.policy=compact --config segment.ms=3600000 --config max.compaction.lag.ms=86400000 --config max.message.bytes=1000000
 topic public.passport-status.v1 4 --config cleanup.policy=delete --config retention.ms=-1 --config max.message.bytes=1000000
 topic public.passport-status-current.v1 4 --config cleanup.policy=compact --config segment.ms=3600000 --config max.compaction.lag.ms=86400000 --config max.message.bytes=1000000
+topic dead-letter.enrollment.v1 4 --config cleanup.policy=delete --config retention.ms=2592000000 --config max.message.bytes=1000000
+topic dead-letter.biometrics.v1 4 --config cleanup.policy=delete --config retention.ms=2592000000 --config max.message.bytes=1000000
+topic dead-letter.card-personalization.v1 4 --config cleanup.policy=delete --config retention.ms=2592000000 --config max.message.bytes=1000000
+topic dead-letter.cloud-profile.v1 4 --config cleanup.policy=delete --config retention.ms=2592000000 --config max.message.bytes=1000000
+topic dead-letter.verification.v1 4 --config cleanup.policy=delete --config retention.ms=2592000000 --config max.message.bytes=1000000
 may enrollment write topic literal internal.enrollment.rollout.v1
 may enrollment read topic literal internal.enrollment.rollout.v1
 may enrollment write topic literal internal.enrollment.application.v1
@@ -74,6 +79,7 @@ may enrollment read topic literal internal.verification.keyring.v1
 may enrollment write topic literal internal.enrollment.history.v1
 may enrollment write topic literal internal.subject-keys.v1
 may enrollment read topic literal internal.subject-keys.v1
+may enrollment write topic literal dead-letter.enrollment.v1
 may enrollment read group prefixed enrollment.
 may enrollment write transactional-id prefixed enrollment-relay-
 may biometrics read topic literal internal.enrollment.rollout.v1
@@ -85,6 +91,7 @@ may biometrics write topic literal internal.biometrics.keyring.v1
 may biometrics write topic literal internal.biometrics.history.v1
 may biometrics write topic literal internal.subject-keys.v1
 may biometrics read topic literal internal.subject-keys.v1
+may biometrics write topic literal dead-letter.biometrics.v1
 may biometrics read group prefixed biometrics.
 may biometrics write transactional-id prefixed biometrics-relay-
 may card-personalization read topic literal internal.enrollment.rollout.v1
@@ -96,6 +103,7 @@ may card-personalization read topic literal internal.verification.document-statu
 may card-personalization write topic literal internal.card-personalization.keyring.v1
 may card-personalization write topic literal internal.card-personalization.history.v1
 may card-personalization read topic literal internal.subject-keys.v1
+may card-personalization write topic literal dead-letter.card-personalization.v1
 may card-personalization read group prefixed card-personalization.
 may cloud-profile read topic literal internal.enrollment.rollout.v1
 may cloud-profile read topic literal internal.enrollment.application.v1
@@ -108,6 +116,7 @@ may cloud-profile write topic literal internal.cloud-profile.keyring.v1
 may cloud-profile write topic literal internal.cloud-profile.history.v1
 may cloud-profile write topic literal internal.subject-keys.v1
 may cloud-profile read topic literal internal.subject-keys.v1
+may cloud-profile write topic literal dead-letter.cloud-profile.v1
 may cloud-profile read group prefixed cloud-profile.
 may cloud-profile write transactional-id prefixed cloud-profile-relay-
 may verification read topic literal internal.enrollment.rollout.v1
@@ -123,6 +132,7 @@ may verification write topic literal internal.verification.history.v1
 may verification read topic literal internal.subject-keys.v1
 may verification write topic literal public.passport-status.v1
 may verification write topic literal public.passport-status-current.v1
+may verification write topic literal dead-letter.verification.v1
 may verification read group prefixed verification.
 may verification write transactional-id prefixed verification-relay-
 may auditor read topic literal internal.enrollment.history.v1

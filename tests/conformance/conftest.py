@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance.environments import python_environment
+
 REPOSITORY = Path(__file__).parents[2]
 TABLE = REPOSITORY / "build" / "conformance" / "table.md"
 
@@ -26,6 +28,12 @@ def vectors() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no vectors in {folder}; set EPASSPORT_VECTORS")
     return folder
+
+
+@pytest.fixture(scope="session")
+def python_of_readers() -> Path:
+    """The interpreter beside which cwt, pycose and mrz are installed."""
+    return python_environment(Path(__file__).with_name("python-readers.txt"), "python-readers")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -39,7 +39,7 @@ class Desk:
     def __init__(self, db: Database, clock: Clock | None = None) -> None:
         self.db = db
         self.handler = Notes(TOPIC)
-        self.applier = Applier(db, self.handler, TOPIC)
+        self.applier = Applier(db, SERVICE, self.handler, TOPIC)
         self.operations = Operations(db, clock or Clock(), [self.applier.parked])
 
     async def receive(self, *records: Written) -> None:

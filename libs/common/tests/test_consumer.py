@@ -9,6 +9,7 @@ import pytest_asyncio
 from kafka_notes import (
     AT,
     IDS,
+    SERVICE,
     NoteLost,
     Notes,
     consuming,
@@ -63,12 +64,12 @@ async def reached(db: Database, topic: Topic, offset: int) -> None:
 
 async def replay(db: Database, handler: Notes, topic: Topic, key: str) -> int:
     """As an operator's process does it, beside the one that consumes."""
-    parked = ParkedStreams(db, handler, topic)
+    parked = ParkedStreams(db, SERVICE, handler, topic)
     return await parked.drain(0, key, also_faults=True)
 
 
 async def discard(db: Database, topic: Topic, offset: int, reason: str) -> None:
-    parked = ParkedStreams(db, Notes(topic), topic)
+    parked = ParkedStreams(db, SERVICE, Notes(topic), topic)
     async with db.transaction() as connection:
         await parked.discard(connection, 0, offset, service_actor("operator"), reason)
 
@@ -465,14 +466,47 @@ async def test_a_consumer_stands_still_when_most_of_its_topic_is_bad(
 ) -> None:
     topic = await new_topic(kafka)
     async with consuming(db, kafka, Notes(topic), topic) as runner:
-        await write(kafka, topic, *(damaged(f"bad{n}", 1) for n in range(30)))
-        await reached(db, topic, 30)
+        await write(kafka, topic, *(damaged(f"bad{n}", 1) for n in range(300)))
 
         async def open_circuit() -> bool:
             state = runner.state().subscriptions[0]
             return state.circuit_open and state.postponed == {0}
 
         await until(open_circuit)
+    assert len(await parked(db)) < 20
+    assert await stored_offset(db, topic) == len(await parked(db))
+
+
+async def test_a_parked_stream_stays_held_and_in_order_over_restarts_and_rebalances(
+    db: Database, kafka: str
+) -> None:
+    """Two consumers, one after the other and both at once; later events come to each of them."""
+    topic = await new_topic(kafka, partitions=2)
+    handler = Notes(topic)
+    await write(kafka, topic, note("a", 1), damaged("a", 2), note("a", 3), note("b", 1))
+    async with consuming(db, kafka, handler, topic):
+        await reached(db, topic, 4)
+    async with consuming(db, kafka, handler, topic) as old:
+        await write(kafka, topic, note("a", 4), note("b", 2))
+        await reached(db, topic, 6)
+        async with consuming(db, kafka, handler, topic) as new:
+
+            async def shared() -> bool:
+                return {len(r.state().subscriptions[0].partitions) for r in (old, new)} == {1}
+
+            await until(shared)
+            await write(kafka, topic, note("a", 5), note("b", 3))
+            await write(kafka, topic, note("c", 1), partition=1)
+            await reached(db, topic, 9)
+    assert await notes(db, "a") == ["a1"]
+    assert await notes(db, "b") == ["b1", "b2", "b3"]
+    assert await notes(db, "c") == ["c1"]
+    assert [cause for key, _, cause in await parked(db) if key == "a"] == [
+        "malformed-event", "behind", "behind", "behind",
+    ]  # fmt: skip
+    await discard(db, topic, 1, "sent by a broken build")
+    assert await replay(db, handler, topic, "a") == 3
+    assert await notes(db, "a") == ["a1", "a3", "a4", "a5"]
 
 
 async def test_a_topic_made_anew_is_not_taken_for_applied(db: Database, kafka: str) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
+from lock_waits import session
 from shelf_aggregate import FULL, LABEL_TAKEN, NO_ROOM, AddRoom, BoxPut, PutBox, TakeBoxes, shelf
 
 from epassport import Accepted, Conflict, DeadlinePassed, Rejected, StreamId, Token
@@ -232,9 +233,9 @@ async def test_two_groups_that_read_what_the_other_writes_do_not_wait_for_each_o
     assert deadlocks == 0
 
 
-async def test_a_late_commit_is_not_skipped(group: Group, db: Database) -> None:
+async def test_a_late_commit_is_not_skipped(group: Group, db: Database, database: str) -> None:
     """A transaction that began first and commits last: its events must still be read."""
-    async with db.transaction() as slow:
+    async with session(database) as slow, slow.transaction():
         await group.run(slow, [envelope("slow", PutBox(AT))])
         await one(group, "quick", PutBox(AT))
         async with db.connection() as reader:
@@ -245,9 +246,9 @@ async def test_a_late_commit_is_not_skipped(group: Group, db: Database) -> None:
     assert {event.stream for event in late} == {"shelf/slow", "shelf/quick"}
 
 
-async def test_a_stream_is_never_read_in_reverse(group: Group, db: Database) -> None:
+async def test_a_stream_is_never_read_in_reverse(group: Group, db: Database, database: str) -> None:
     """An older transaction id writes the later version: GREATEST keeps the reading order."""
-    async with db.transaction() as older:
+    async with session(database) as older, older.transaction():
         await older.fetchval("SELECT pg_current_xact_id()")
         await one(group, "s", PutBox(AT))
         await group.run(older, [envelope("s", PutBox(AT))])

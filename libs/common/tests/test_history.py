@@ -16,7 +16,7 @@ from shelf_aggregate import PutBox, shelf
 from shelf_service import SECRETS
 from shelf_store import AT, SERVICE, group_of, opened, rows, send
 
-from epassport import history
+from epassport import history, metrics
 from epassport.audit import Audit, Change, Finding, audit
 from epassport.database import Connection, Database
 from epassport.history import History
@@ -270,9 +270,13 @@ async def test_events_without_a_link_are_counted_and_linked_next(db: Database) -
     await send(group_of(db), "d", PutBox(AT))
     result = await audited(db)
     assert (result.events, result.unlinked, result.findings) == (8, 1, [])
+    await metrics.sample(db)
+    assert metrics.HISTORY_UNLINKED_SECONDS.collect()[0].samples[0].value > 0
     await link_all(db)
     result = await audited(db)
     assert (result.events, result.unlinked, result.findings) == (9, 0, [])
+    await metrics.sample(db)
+    assert metrics.HISTORY_UNLINKED_SECONDS.collect()[0].samples[0].value == 0
 
 
 async def test_an_event_of_a_transaction_still_open_is_linked_before_later_ones(

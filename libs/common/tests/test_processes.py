@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 import pytest_asyncio
+from runbook_commands import commands
 
 from epassport_contracts import ServiceName
 from epassport_sandbox.ports import free_port
@@ -112,3 +113,23 @@ async def test_an_operator_is_answered_in_lines_of_json_and_an_order_in_vain_end
     )  # fmt: skip
     assert (code, told) == (1, [])
     assert "nothing is parked there" in [line.get("refusal") for line in lines]
+
+
+IN_VAIN = ("replay", "discard", "retry-task", "abandon-task", "retry-deadline", "close-refusal")
+
+
+async def test_the_runbooks_commands_work_on_a_real_service(system: System) -> None:
+    """What looks, answers; what orders is understood, and finds nothing to do here."""
+    at_once = asyncio.Semaphore(3)
+
+    async def end(*arguments: str) -> tuple[int, bool]:
+        async with at_once:
+            code, told, lines = await run(system, *arguments)
+        refused = any(line["event"] == "process-ends" for line in lines)
+        return code, refused and not told
+
+    asked = [words[1:] for words in commands()]
+    ends = await asyncio.gather(*(end(*arguments) for arguments in asked))
+    for arguments, ended in zip(asked, ends, strict=True):
+        in_vain = arguments[1:2] and arguments[1] in (*IN_VAIN, "parked-records")
+        assert ended == ((1, True) if in_vain else (0, False)), arguments

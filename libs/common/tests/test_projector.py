@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
+from kafka_notes import until
 from shelf_aggregate import AddRoom, BoxPut, PutBox, TakeBoxes, shelf
 from shelf_store import (
     AT,
@@ -28,7 +29,7 @@ from epassport import StreamId
 from epassport.actor import service_actor
 from epassport.commands import Token
 from epassport.database import Connection, Database
-from epassport.errors import NotVisibleYet
+from epassport.errors import NotVisibleYet, TransactionTooLong
 from epassport.events import Origin, Recorded
 from epassport.projector import OwnReactions, StoreReader, projector, wait_for
 from epassport.reactions import Send
@@ -119,6 +120,31 @@ async def test_a_projection_that_loses_a_row_stops_and_leaves_the_tables_as_they
     assert await rows(db, "SELECT reader FROM checkpoints") == []
 
 
+async def test_a_page_that_does_not_fit_into_a_transaction_is_read_in_smaller_ones(
+    db: Database,
+) -> None:
+    pages: list[int] = []
+
+    async def fits_two(connection: Connection, events: Sequence[Recorded[Any]]) -> None:
+        if len(events) > 2:
+            raise TransactionTooLong
+        pages.append(len(events))
+        await fill(shelves, connection, events)
+
+    await put_boxes(db, *"abcde")
+    reading = StoreReader(shelves.reader, db, catalog().codec, Signals(), fits_two)
+    running = asyncio.create_task(reading.run())
+    try:
+        ((last,),) = await rows(db, "SELECT max(position) FROM events")
+        ((transaction_id,),) = await rows(db, "SELECT max(transaction_id::text) FROM events")
+        await wait_for(db, shelves.reader, Token(int(transaction_id), last), within=30)
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+    assert sum(pages) == 5
+    assert await rows(db, LIVE) == [(f"shelf/{name}", 1) for name in "abcde"]
+
+
 async def test_what_a_token_names_is_seen_once_the_reader_has_reached_it(db: Database) -> None:
     first = await put_boxes(db, "a")
     await to_the_end(reader(db))
@@ -175,6 +201,33 @@ async def test_a_reaction_to_an_own_event_happens_once_also_with_two_replicas_an
         await until_reacted(db, 12, reacting(db), reacting(db))
     await put_boxes(db, "later")
     await until_reacted(db, 13, reacting(db))
+
+
+async def test_reactions_to_own_events_are_sent_in_groups_of_at_most_a_hundred(
+    db: Database,
+) -> None:
+    def room_of_its_own(event: Recorded[BoxPut]) -> list[Send]:
+        return [Send(shelf.stream(f"of-{event.stream[6:]}"), AddRoom(event.fact.at, 1))]
+
+    boxes = [envelope(f"s{n}", PutBox(AT)) for n in range(120)]
+    for part in (boxes[:60], boxes[60:]):
+        await group_of(db).execute(part)
+    reacting = OwnReactions(
+        db, catalog().codec, Signals(), {BoxPut: [room_of_its_own]}, group_of(db)
+    )
+    running = asyncio.create_task(reacting.run())
+    rooms = "SELECT count(*) FROM events WHERE type = 'RoomAdded'"
+
+    async def all_sent() -> bool:
+        return await rows(db, rooms) == [(120,)]
+
+    try:
+        await until(all_sent)
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+    groups = await rows(db, f"{rooms} GROUP BY xmin::text ORDER BY count(*) DESC")
+    assert groups == [(100,), (20,)]
 
 
 async def until_reacted(db: Database, n: int, *replicas: OwnReactions) -> None:

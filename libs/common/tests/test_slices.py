@@ -88,7 +88,7 @@ def test_a_stream_with_a_fault_parks_all_that_follows_and_others_go_on() -> None
     )
     assert [(raw.stream_key, cause) for raw, cause, _ in done.park] == [("a", Cause.BEHIND)]
     assert [record.key for record in done.apply] == ["b"]
-    assert done.faults == 0
+    assert done.faulty_offsets == []
 
 
 def test_without_a_sequence_a_held_key_stays_in_order() -> None:
@@ -151,12 +151,27 @@ def test_a_piece_ends_before_a_stream_recurs_and_at_a_hundred() -> None:
     assert [len(piece) for piece in cut(slots(note("a", 1), note("a", 2)), Notes())] == [2]
 
 
+def test_a_piece_touches_at_most_a_hundred_streams_also_where_a_record_touches_several() -> None:
+    class Threefold(OnePerStream):
+        def streams_of(self, record: Incoming) -> frozenset[str]:
+            return frozenset(f"{record.key}/{part}" for part in range(3))
+
+    pieces = cut(slots(*(note(f"{n}", 1) for n in range(40))), Threefold())
+    assert [len(piece) for piece in pieces] == [33, 7]
+
+
 def test_a_breaker_trips_only_when_most_is_bad_and_enough_of_it() -> None:
     breaker = CircuitBreaker(least=20, window=200)
-    assert not breaker.trips(19, 19)
-    assert breaker.trips(1, 1)
-    assert not breaker.trips(19, 19)
-    assert not breaker.trips(30, 5)
+    assert not breaker.trips([True] * 19)
+    assert breaker.trips([True] * 20)
+    assert not breaker.trips([False] * 20 + [True] * 20)
+    assert breaker.trips([True] * 20 + [False] * 480)  # whatever comes behind
+    breaker.count([True] * 19)
+    assert breaker.trips([True])
+    assert not breaker.trips([False])
+    breaker.count([False] * 200)
+    assert not breaker.trips([True] * 100)
+    assert breaker.trips([True] * 101)
 
 
 def test_waiting_doubles_up_to_its_limit_and_begins_anew_after_a_reset() -> None:

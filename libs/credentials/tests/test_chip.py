@@ -41,6 +41,7 @@ from epassport_credentials.security_infos import (
 )
 from epassport_credentials.signer import LocalSigner
 from epassport_credentials.sod import issue_sod
+from epassport_credentials.trust_anchors import TrustAnchors
 
 CHALLENGE = b"8 random"
 ACCESS_NUMBER = key_of_access_number("417093")
@@ -129,7 +130,7 @@ def test_a_chip_is_personalised_read_and_authenticated(
     session = open_chip(chip)
     read = read_chip(session)
     assert read == without_fingers(written)
-    verified = passive_authentication(read, [csca], now)
+    verified = passive_authentication(read, TrustAnchors([csca]), now)
     assert verified.unread == {3}
     assert verified.authentication_key is not None
     active_authentication(session, verified.authentication_key, challenge=CHALLENGE)
@@ -203,7 +204,7 @@ def test_a_copied_chip_is_told_from_the_original(
     generate_chip_key(copy.transceive)
     personalise(copy, written)
     session = open_chip(copy)
-    verified = passive_authentication(read_chip(session), [csca], now)
+    verified = passive_authentication(read_chip(session), TrustAnchors([csca]), now)
     key = verified.authentication_key
     assert key is not None
     assert reason_of(active_authentication, session, key, challenge=CHALLENGE) is (

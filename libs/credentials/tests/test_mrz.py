@@ -62,6 +62,33 @@ def test_the_icao_specimen_of_td1_is_read_and_built() -> None:
     assert build_td1(anna) == TD1
 
 
+def test_a_long_number_goes_on_in_the_optional_field_of_td1() -> None:
+    """The example of Doc 9303-5 §4.2.2, note j: D23145890734, check digit 9."""
+    anna = replace(ANNA, document_code="I", number="D23145890734", optional="")
+    lines = build_td1(anna)
+    assert lines[0] == "I<UTOD23145890<7349<<<<<<<<<<<"
+    assert parse_td1(lines) == anna
+    wrong = lines[0].replace("<7349", "<7348")
+    assert reason_of(parse_td1, (wrong, *lines[1:])) is Reason.WRONG_CHECK_DIGIT
+
+
+@given(st.text("ABCXYZ0123456789", min_size=1, max_size=23), WORD)
+def test_a_number_and_the_optional_field_of_td1_stay_apart(number: str, optional: str) -> None:
+    mrz = replace(ANNA, document_code="I", number=number, optional=optional)
+    taken = len(number) - 9 + 2 if len(number) > 9 else 0  # its rest, its digit, a filler
+    if taken + len(optional) <= 15:
+        assert parse_td1(build_td1(mrz)) == mrz
+    else:
+        with pytest.raises(ValueError, match="A-Z"):
+            build_td1(mrz)
+
+
+@given(st.lists(st.text("ABZ019<", min_size=30, max_size=30), min_size=3, max_size=3))
+def test_any_lines_end_in_fields_or_our_own_error(lines: list[str]) -> None:
+    with contextlib.suppress(InvalidCredential):
+        parse_td1(lines)
+
+
 @pytest.mark.parametrize("place", [9, 19, 27, 42, 43])
 def test_each_check_digit_of_td3_is_checked(place: int) -> None:
     wrong = str((int(TD3[1][place]) + 1) % 10)
@@ -103,7 +130,8 @@ def test_an_empty_optional_field_may_have_a_filler_for_its_digit() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"number": "TOOLONG123"},
+        {"number": "TOOLONG" * 4},
+        {"number": "ÉLONG123456"},
         {"number": "é"},
         {"birth_date": "1990-05"},
         {"primary": ""},

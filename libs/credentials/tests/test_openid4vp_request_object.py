@@ -147,6 +147,9 @@ def test_a_response_to_another_host_is_refused(
         ({"x5c": []}, {}, Reason.MALFORMED),
         ({}, {"aud": "https://other.test"}, Reason.WRONG_AUDIENCE),
         ({}, {"client_id": 5}, Reason.MALFORMED),
+        ({}, {"exp": 1_700_000_000}, Reason.EXPIRED),
+        ({}, {"nbf": 4_000_000_000}, Reason.NOT_YET_VALID),
+        ({}, {"iat": 4_000_000_000}, Reason.NOT_YET_VALID),
         ({}, {"response_mode": "fragment"}, Reason.UNSUPPORTED_OPTION),
     ],
 )

@@ -11,8 +11,8 @@ from epassport_credentials.cwt import StatusReference
 from epassport_credentials.errors import InvalidCredential, Reason
 from epassport_credentials.jwk import jwk_of
 from epassport_credentials.jws import read_json_object, read_jws, sign_jws_with
+from epassport_credentials.jwt_dates import CLOCK_SKEW
 from epassport_credentials.key_binding import (
-    CLOCK_SKEW,
     KB_TYP,
     KEY_BINDING_AGE,
     Challenge,
@@ -336,6 +336,7 @@ def test_a_signature_is_checked_before_any_claim_is_read(
         ({"sd_hash": None}, Reason.MALFORMED),
         ({"iat": None}, Reason.MALFORMED),
         ({"sd_hash": digest_of("a~")}, Reason.WRONG_KEY_BINDING),
+        ({"exp": 1_700_000_000}, Reason.EXPIRED),
     ],
 )
 def test_a_key_binding_of_another_shape_is_refused(

@@ -28,6 +28,7 @@ from epassport_credentials.mrz import Mrz, build_td1
 from epassport_credentials.passive_authentication import passive_authentication
 from epassport_credentials.pki import is_sandbox
 from epassport_credentials.security_infos import build_card_access, build_dg14
+from epassport_credentials.trust_anchors import TrustAnchors
 from epassport_sandbox.portraits import draw_portrait
 
 AT = datetime(2026, 11, 22, 9, tzinfo=UTC)
@@ -60,7 +61,9 @@ def test_a_chip_from_the_bench_is_what_the_state_signed() -> None:
     made = bench().make(GROUPS, "417093", AT)
     assert made.fault is None
     assert set(made.files) == {*GROUPS, "DG15", EF_SOD}
-    verified = passive_authentication(made.files, [CERTIFICATES.csca], AT, accept_sandbox=True)
+    verified = passive_authentication(
+        made.files, TrustAnchors([CERTIFICATES.csca]), AT, accept_sandbox=True
+    )
     assert (verified.mrz, verified.unread) == (ZONE, frozenset())
 
 

@@ -5,14 +5,12 @@ from uuid import UUID
 
 import pytest
 from card_lives import (
-    ABOUT,
     ACCEPTED,
     ACTIVE,
     ALLOCATED,
     APPLICATION,
     AT,
     BATCH,
-    CARD_REF,
     CHIP_FILES,
     COMPLETE,
     DISPATCHED,
@@ -33,7 +31,7 @@ from card_lives import (
     WRITTEN,
 )
 
-from card_personalization import batch, card, publications
+from card_personalization import batch, card
 from card_personalization.batch import BatchClosed, BatchOpened, CardNoted
 from card_personalization.card_commands import (
     ActivateCard,
@@ -56,10 +54,7 @@ from card_personalization.card_events import (
     CardReturned,
     Event,
 )
-from epassport import Actor, Recorded
-from epassport.events import Origin
 from epassport.testing import Specification
-from epassport_contracts.events import card_personalization as contract
 
 given = Specification(card.aggregate).given
 
@@ -180,26 +175,3 @@ def test_a_received_card_comes_into_force_once_and_names_its_predecessor() -> No
 @pytest.mark.parametrize("life", [COMPLETE, WRITTEN, DISPATCHED, RETURNED, LOST])
 def test_only_a_received_card_comes_into_force(life: list[Event]) -> None:
     given(*life).when(ActivateCard(AT, None)).then_refused(Reason.NOT_RECEIVED)
-
-
-def recorded(fact: Any) -> Recorded[Any]:
-    origin = Origin(Actor("https://id", "officer"), OTHER)
-    return Recorded(fact, card.stream(CARD_REF), 9, 0, 1, OTHER, origin, AT)
-
-
-def test_others_hear_where_the_card_is_and_nothing_personal() -> None:
-    about = {
-        "at": AT,
-        "document_ref": CARD_REF,
-        "application_id": APPLICATION,
-        "holder_id": HOLDER,
-        "office": OFFICE,
-    }
-    received = recorded(CardReceived(*ABOUT, by=OFFICER))
-    assert publications.card_received(received) == contract.CardReceived(**about)
-    returned = recorded(CardReturned(*ABOUT, by=OFFICER))
-    assert publications.card_returned(returned) == contract.CardReturned(**about)
-    lost = recorded(CardLostInTransit(*ABOUT, by=OFFICER))
-    assert publications.card_lost_in_transit(lost) == contract.CardLostInTransit(**about)
-    active = recorded(CardActivated(*ABOUT, predecessor=OTHER))
-    assert publications.card_activated(active) == contract.CardActivated(**about, predecessor=OTHER)

@@ -166,7 +166,6 @@ class Desk:
         )
         async with self.opened.essentials.database.transaction() as connection:
             await handler.apply(connection, [record])
-        self.opened.signals.committed()
 
     async def sees(
         self,

@@ -201,7 +201,6 @@ class Town:
             if record.type in handler.types:
                 async with opened.essentials.database.transaction() as connection:
                     await handler.apply(connection, [record])
-        opened.signals.committed()
 
     async def document(self, status: str, document_ref: UUID) -> dict[str, Any]:
         """Once it reads so."""
@@ -288,10 +287,13 @@ class Town:
         )
         await self.hear(lost, ServiceName.CLOUD_PROFILE, f"profile/{paper.holder}")
 
-    async def attest(self, paper: "Paper", device: UUID, *thumbprints: str) -> None:
+    async def attest(
+        self, paper: "Paper", device: UUID, *thumbprints: str, at: datetime | None = None
+    ) -> None:
+        at = at or now()
         issued = AttestationsIssued(
-            at=now(), holder_id=paper.holder, document_ref=paper.ref, device_id=device,
-            thumbprints=thumbprints, expires_at=now() + timedelta(hours=24),
+            at=at, holder_id=paper.holder, document_ref=paper.ref, device_id=device,
+            thumbprints=thumbprints, expires_at=at + timedelta(hours=24),
         )  # fmt: skip
         await self.hear(issued, ServiceName.CLOUD_PROFILE, f"profile/{paper.holder}")
 

@@ -10,20 +10,23 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from epassport.decider import DeadlinePassed, EndWait, Refused, StartWait
 from epassport_contracts.events.verification import StatusReason
-from verification.document_events import DocumentActivated, DocumentRegistered, DocumentRestored
-from verification.document_status import (
+from verification.document_commands import (
     ActivateDocument,
-    Document,
     ExpectDocument,
     LiftSuspension,
     RegisterDocument,
     RestoreDocument,
     RevokeDocument,
-    Standing,
     SuspendDocument,
-    Wait,
-    aggregate,
 )
+from verification.document_events import (
+    Document,
+    DocumentActivated,
+    DocumentRegistered,
+    DocumentRestored,
+    Standing,
+)
+from verification.document_status import Wait, aggregate
 
 HOLDER, STRANGER = UUID(int=1), UUID(int=2)
 START = datetime(2026, 11, 22, tzinfo=UTC)

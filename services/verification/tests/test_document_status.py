@@ -8,6 +8,17 @@ import pytest
 from epassport.decider import DeadlinePassed, EndWait, StartWait
 from epassport.testing import Specification
 from epassport_contracts.events.verification import StatusReason
+from verification.document_commands import (
+    ActivateDocument,
+    Command,
+    ExpectDocument,
+    LiftSuspension,
+    Reason,
+    RegisterDocument,
+    RestoreDocument,
+    RevokeDocument,
+    SuspendDocument,
+)
 from verification.document_events import (
     DocumentActivated,
     DocumentExpected,
@@ -23,15 +34,6 @@ from verification.document_events import (
 from verification.document_status import (
     LOSS_WITHDRAWAL_TIME,
     REGISTRATION_TIME,
-    ActivateDocument,
-    Command,
-    ExpectDocument,
-    LiftSuspension,
-    Reason,
-    RegisterDocument,
-    RestoreDocument,
-    RevokeDocument,
-    SuspendDocument,
     Wait,
     aggregate,
     index_claim,

@@ -29,6 +29,14 @@ from epassport_contracts.events.verification import StatusReason
 from epassport_contracts.fields import Asked, Identity, Sex
 from epassport_contracts.registry import PUBLIC_STATUS, PUBLIC_STATUS_CURRENT, consumed_by
 from verification import publications, reactions, readmodel
+from verification.document_commands import (
+    ActivateDocument,
+    ExpectDocument,
+    Reason,
+    RestoreDocument,
+    RevokeDocument,
+    SuspendDocument,
+)
 from verification.document_events import (
     DocumentActivated,
     DocumentExpired,
@@ -37,16 +45,7 @@ from verification.document_events import (
     DocumentRevoked,
     DocumentSuspended,
 )
-from verification.document_status import (
-    ActivateDocument,
-    ExpectDocument,
-    Reason,
-    RestoreDocument,
-    RevokeDocument,
-    SuspendDocument,
-    aggregate,
-    stream,
-)
+from verification.document_status import aggregate, stream
 from verification.presentation import (
     Form,
     PresentationRefused,

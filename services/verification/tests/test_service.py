@@ -18,14 +18,13 @@ from epassport.projector import wait_for
 from epassport.rebuild import rebuild
 from epassport_contracts import ServiceName
 from epassport_contracts.events.biometrics import CheckPurpose, ComparisonMethod, HolderVerified
-from epassport_contracts.events.cloud_profile import DeviceUnbound
 from epassport_credentials.cwt import StatusReference
 from epassport_credentials.offline_pack import open_offline_pack
 from epassport_credentials.status_list import Status, open_status_list
 from epassport_credentials.trust import TrustList, open_trust_list
 from epassport_credentials.verifier import Outcome, verify_offline
 from verification import document_status, readmodel
-from verification.document_status import ExpectDocument, RegisterDocument
+from verification.document_commands import ExpectDocument, RegisterDocument
 
 LAST_DAY = date(2099, 12, 31)
 
@@ -106,34 +105,6 @@ async def test_the_same_command_again_gets_the_same_verdict_with_its_claims(
     assert again == first
     kept = await town.rows("SELECT answer::text AS answer FROM idempotency WHERE key = 'same'")
     assert [row["answer"] for row in kept] == ["{}"]
-
-
-async def test_an_unbound_phone_is_refused_and_an_unheard_one_is_unknown(
-    town: Any, phone: Any, thumbprint_of: Callable[[Any], str]
-) -> None:
-    paper, device = await town.issue(), uuid4()
-    await town.activate(paper)
-    unheard = await town.check(town.issuers.phone_code(phone, cti=uuid4().bytes))
-    assert (unheard["outcome"], unheard["reason"]) == ("unknown", "presentation-key-unknown")
-    assert unheard["since"] == unheard["checked_at"]
-    await town.attest(paper, device, thumbprint_of(phone))
-    gone = DeviceUnbound(at=now(), holder_id=paper.holder, device_id=device)
-    await town.hear(gone, ServiceName.CLOUD_PROFILE, f"profile/{paper.holder}")
-    refused = await town.check(town.issuers.phone_code(phone, cti=uuid4().bytes))
-    assert refused["reason"] == "presentation-device-unbound"
-
-
-async def test_a_key_stays_with_its_first_holder(
-    town: Any, phone: Any, thumbprint_of: Callable[[Any], str]
-) -> None:
-    paper, thief = await town.issue(), await town.issue()
-    await town.attest(paper, uuid4(), thumbprint_of(phone), thumbprint_of(phone))
-    await town.attest(thief, uuid4(), "another")
-    await town.attest(thief, uuid4(), thumbprint_of(phone))
-    rows = await town.rows(
-        "SELECT document_ref FROM device_key_v1 WHERE thumbprint = $1", thumbprint_of(phone)
-    )
-    assert [row["document_ref"] for row in rows] == [paper.ref]
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.conversation import Conversation
-from tests.conformance.environments import node_environment, python_environment
+from tests.conformance.environments import node_environment
 
 HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
-def python_readers() -> Iterator[Conversation]:
-    interpreter = python_environment(HERE / "python-readers.txt", "cose-python-readers")
-    with Conversation(str(interpreter), str(HERE / "python_readers.py")) as readers:
+def python_readers(python_of_readers: Path) -> Iterator[Conversation]:
+    with Conversation(str(python_of_readers), str(HERE / "python_readers.py")) as readers:
         yield readers
 
 

@@ -1,6 +1,7 @@
 """One request of OpenID4VP 1.0, a good answer to it and ten bad ones."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from epassport_credentials.sd_jwt_vc import SdJwtVc
 from epassport_credentials.signer import Purpose
 from epassport_credentials.trust import TrustedKey
 
+Note = Callable[[str, object], None]
+
+ROW = ("OpenID4VP 1.0 direct_post", "OpenID4VP 1.0 cases", "theirs to ours")
 DAY = timedelta(days=1)
 FAULTS = {
     "aud-without-prefix": Reason.WRONG_AUDIENCE,
@@ -51,14 +55,18 @@ def checked(vector: dict[str, Any], response: dict[str, Any]) -> tuple[SdJwtVc, 
     return check_response(read_direct_post(body), request, [issuer], now=now)["id1"]
 
 
-def test_the_good_answer_is_accepted(vector: dict[str, Any]) -> None:
+def test_the_good_answer_is_accepted(vector: dict[str, Any], record_property: Note) -> None:
+    record_property("conformance", (*ROW, "read"))
     (credential,) = checked(vector, vector["positive"]["response"])
     assert credential.claims == vector["positive"]["processed_payload"]
 
 
-def test_every_bad_answer_is_refused_for_its_fault(vector: dict[str, Any]) -> None:
+def test_every_bad_answer_is_refused_for_its_fault(
+    vector: dict[str, Any], record_property: Note
+) -> None:
     assert {case["name"] for case in vector["negative"]} == FAULTS.keys()
     for case in vector["negative"]:
+        record_property("conformance", (*ROW, "broken refused"))
         with pytest.raises(InvalidCredential) as refusal:
             checked(vector, case["response"])
         assert refusal.value.reason is FAULTS[case["name"]], case["name"]

@@ -19,6 +19,10 @@ from epassport_credentials.sd_jwt_verification import check_sd_jwt
 from epassport_credentials.signer import Purpose
 from epassport_credentials.trust import TrustedKey
 
+ROWS = {
+    "sd-jwt": ("SD-JWT with key binding", "RFC 9901 examples", "theirs to ours"),
+    "sd-jwt-vc": ("SD-JWT VC with key binding", "draft examples", "theirs to ours"),
+}
 FOLDERS = {"sd-jwt": (8, 19), "sd-jwt-vc": (3, 23)}
 DAY = timedelta(days=1)
 FAULTS = {
@@ -46,9 +50,11 @@ FAULTS = {
     "vct-disclosed": Reason.FORBIDDEN_CLAIM,
     "status-disclosed": Reason.FORBIDDEN_CLAIM,
 }
+EUDI = "EUDI reference issuer"
 EUDI_CLOCK = datetime.fromtimestamp(1_783_000_000, UTC)
 
 Read = Callable[[str], dict[str, Any]]
+Note = Callable[[str, object], None]
 
 
 @pytest.fixture(scope="session")
@@ -86,10 +92,13 @@ def examples(vectors: Path, folder: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_every_example_reveals_the_published_claims(folder: str, vectors: Path) -> None:
+def test_every_example_reveals_the_published_claims(
+    folder: str, vectors: Path, record_property: Note
+) -> None:
     cases = examples(vectors, folder)
     assert len(cases) == FOLDERS[folder][0]
     for case in cases:
+        record_property("conformance", (*ROWS[folder], "read"))
         typ = case["header"]["typ"]
         claims = checked_claims(folder, case["presentation"], case, typ)
         assert claims == case["processed_payload"], case["name"]
@@ -109,19 +118,23 @@ def test_every_published_disclosure_has_the_published_digest(folder: str, vector
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_every_broken_example_is_refused_for_its_fault(folder: str, read: Read) -> None:
+def test_every_broken_example_is_refused_for_its_fault(
+    folder: str, read: Read, record_property: Note
+) -> None:
     negatives = read(f"{folder}/negatives.json")
     assert len(negatives["cases"]) == FOLDERS[folder][1]
     typ = SD_JWT_VC_TYP if folder == "sd-jwt-vc" else "example+sd-jwt"
     for case in negatives["cases"]:
+        record_property("conformance", (*ROWS[folder], "broken refused"))
         broken = {**case, "issuer_jwk": negatives["issuer_jwk"]}
         with pytest.raises(InvalidCredential) as refusal:
             checked_claims(folder, case["presentation"], broken, typ)
         assert refusal.value.reason is FAULTS[case["name"]], case["name"]
 
 
-def test_the_credential_of_a_foreign_issuer_verifies(vectors: Path) -> None:
+def test_the_credential_of_a_foreign_issuer_verifies(vectors: Path, record_property: Note) -> None:
     """As issued, so without key binding; trusted is the key of the certificate it names."""
+    record_property("conformance", ("SD-JWT VC as issued", EUDI, "theirs to ours", "read"))
     text = (vectors / "openid4vp/eudi/sd-jwt-vc-pid.txt").read_text().strip()
     header = read_json_object(decode_base64url(text.split(".")[0]))
     leaf = first_key(read_x5c(header))

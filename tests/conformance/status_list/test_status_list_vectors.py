@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,10 @@ from epassport_credentials.status_list import (
 from epassport_credentials.status_list_cwt import open_status_list_cwt
 from epassport_credentials.trust import TrustedKey
 
+Note = Callable[[str, object], None]
+
+FORMS = {"jwt": "Token Status List, JWT", "cwt": "Token Status List, CWT"}
+DRAFT, DIRECTION = "draft 20 examples", "theirs to ours"
 NEGATIVES = {"jwt": 12, "cwt": 10}
 
 
@@ -121,9 +126,10 @@ def test_every_published_lookup_is_answered(
 
 @pytest.mark.parametrize("name", ["status-list-jwt", "status-list-cwt"])
 def test_the_published_token_is_accepted(
-    name: str, tokens: dict[str, Any], keys: list[TrustedKey]
+    name: str, tokens: dict[str, Any], keys: list[TrustedKey], record_property: Note
 ) -> None:
     (entry,) = (entry for entry in tokens["positive"] if entry["name"] == name)
+    record_property("conformance", (FORMS[entry["format"]], DRAFT, DIRECTION, "read"))
     opened = open_entry(entry, keys, tokens)
     assert opened.statuses == StatusList(1, bytes.fromhex("b9a3"))
     assert opened.ttl == timedelta(seconds=43200)
@@ -143,10 +149,11 @@ def test_the_published_document_is_revoked_by_the_published_list(
 
 @pytest.mark.parametrize("form", NEGATIVES)
 def test_every_bad_token_is_refused(
-    form: str, tokens: dict[str, Any], keys: list[TrustedKey]
+    form: str, tokens: dict[str, Any], keys: list[TrustedKey], record_property: Note
 ) -> None:
     bad = [entry for entry in tokens["negative"] if entry["format"] == form]
     assert len(bad) >= NEGATIVES[form]
     for entry in bad:
+        record_property("conformance", (FORMS[form], DRAFT, DIRECTION, "broken refused"))
         with pytest.raises(InvalidCredential):
             open_entry(entry, keys, tokens)

@@ -6,17 +6,19 @@ effect once, however often and by however many workers it is delivered.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
-from epassport import metrics, parking
+from epassport import dead_letters, metrics, parking
+from epassport.breaker import CircuitBreaker, CircuitOpen, bad_ones, is_allowed
 from epassport.database import Connection, Database
 from epassport.draining import ATTEMPTS, ParkedStreams, as_poison, log_fault, where
-from epassport.errors import Poison
+from epassport.errors import Poison, TransactionTooLong
 from epassport.faults import is_transient
 from epassport.records import WAITING, Cause, RawRecord
 from epassport.slices import Plan, SliceHandler, Slot, cut, plan, read_slot
+from epassport_contracts import ServiceName
 from epassport_contracts.registry import Topic
 
 log = structlog.get_logger(__name__)
@@ -26,21 +28,17 @@ class FenceLost(Exception):
     """Another worker has applied these records."""
 
 
-@dataclass(frozen=True)
-class Applied:
-    """next_offset: what is stored now; faults: records parked for what they are."""
-
-    next_offset: int
-    faults: int = 0
-
-
 class Applier:
-    def __init__(self, database: Database, handler: SliceHandler, topic: Topic) -> None:
+    def __init__(
+        self, database: Database, service: ServiceName, handler: SliceHandler, topic: Topic
+    ) -> None:
         self.topic = topic
         self.consumer = handler.name
         self._database = database
+        self._service = service
         self._handler = handler
-        self.parked = ParkedStreams(database, handler, topic)
+        self._breaker = CircuitBreaker()
+        self.parked = ParkedStreams(database, service, handler, topic)
 
     async def next_offset(self, partition: int) -> int:
         """Where this consumer goes on; 0 at its first time."""
@@ -58,18 +56,16 @@ class Applier:
             )
         return int(stored)
 
-    async def apply(self, partition: int, expected: int, raws: Sequence[RawRecord]) -> Applied:
-        """raws: of one partition, in order, none before `expected`.
+    async def apply(self, partition: int, expected: int, raws: Sequence[RawRecord]) -> int:
+        """raws: of one partition, in order, none before `expected`. Returns the offset stored now.
 
-        Raises FenceLost, and passing faults as they come; what was applied until then stays.
+        Raises FenceLost, CircuitOpen, and passing faults as they come; what was applied until
+        then stays.
         """
         slots = [read_slot(raw, self.topic, self._handler.types) for raw in raws]
-        applied = Applied(expected)
         for piece in self._pieces(slots):
-            faults = applied.faults
-            applied = await self._piece(partition, applied.next_offset, piece)
-            applied = replace(applied, faults=applied.faults + faults)
-        return applied
+            expected = await self._piece(partition, expected, piece)
+        return expected
 
     def _pieces(self, slots: Sequence[Slot]) -> Sequence[Sequence[Slot]]:
         try:
@@ -78,11 +74,13 @@ class Applier:
             log.error("slice-not-cut", consumer=self.consumer, detail=where(error))
             return [[slot] for slot in slots]
 
-    async def _piece(self, partition: int, expected: int, slots: Sequence[Slot]) -> Applied:
+    async def _piece(self, partition: int, expected: int, slots: Sequence[Slot]) -> int:
         try:
             return await self._in_one(partition, expected, slots)
         except Exception as error:
-            if isinstance(error, FenceLost) or is_transient(error):
+            # Smaller pieces may fit within the bound that this one did not.
+            passing = is_transient(error) and not isinstance(error, TransactionTooLong)
+            if passing or isinstance(error, FenceLost):
                 raise
             log.warning(
                 "slice-goes-one-by-one",
@@ -92,13 +90,11 @@ class Applier:
                 offset=expected,
                 fault=type(error).__name__,
             )
-        faults = 0
         for slot in slots:
-            applied = await self._alone(partition, expected, slot)
-            expected, faults = applied.next_offset, faults + applied.faults
-        return Applied(expected, faults)
+            expected = await self._alone(partition, expected, slot)
+        return expected
 
-    async def _alone(self, partition: int, expected: int, slot: Slot) -> Applied:
+    async def _alone(self, partition: int, expected: int, slot: Slot) -> int:
         """What fails alone, time after time, is parked: the fault is in it or in our code."""
         fault = Poison(Cause.BUG)
         for _ in range(ATTEMPTS):
@@ -112,11 +108,16 @@ class Applier:
                     break
         return await self._in_one(partition, expected, [replace(slot, wanted=None, fault=fault)])
 
-    async def _in_one(self, partition: int, expected: int, slots: Sequence[Slot]) -> Applied:
+    async def _in_one(self, partition: int, expected: int, slots: Sequence[Slot]) -> int:
         next_offset = slots[-1].raw.offset + 1
         async with self._database.transaction() as connection:
             await self._move_offset(connection, partition, expected, next_offset)
             todo = await self._plan(connection, slots)
+            bad = bad_ones([slot.raw.offset for slot in slots], todo.faulty_offsets)
+            if self._breaker.trips(bad) and not await is_allowed(
+                connection, self.consumer, self.topic.name, sum(bad)
+            ):
+                raise CircuitOpen
             if todo.apply:
                 await self._handler.apply(connection, todo.apply)
             if todo.sequences:
@@ -125,10 +126,12 @@ class Applier:
                 )
             if todo.park:
                 await parking.park(connection, self.consumer, todo.park)
+                await dead_letters.write(connection, self._service, self.consumer, todo.park)
+        self._breaker.count(bad)
         self._report(todo)
         for key in todo.drain:
             await self.parked.drain(partition, key)
-        return Applied(next_offset, todo.faults)
+        return next_offset
 
     async def _move_offset(
         self, connection: Connection, partition: int, expected: int, next_offset: int

@@ -64,7 +64,7 @@ class ConsumerRunner:
             Subscription(
                 self._broker,
                 f"{service}.{handler.name}.{name}",
-                Applier(database, handler, topics[name]),
+                Applier(database, service, handler, topics[name]),
                 clients.settings,
             )
             for handler in handlers

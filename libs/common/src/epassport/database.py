@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from epassport.errors import TransactionTooLong
+
 if TYPE_CHECKING:
     Connection = (
         asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
@@ -19,12 +21,15 @@ else:
     Connection = asyncpg.Connection
 
 # A writing transaction holds back every reader of the event store in the whole cluster
-# (xmin is cluster-wide), so none may exceed a second unless it says so.
+# (xmin is cluster-wide), so none may exceed this.
+TRANSACTION_SECONDS = 1.0
+
+# The server's part of the bound: a statement, also one alone, and a client that stands still in
+# the middle. PostgreSQL has `transaction_timeout` only from 17 on.
 _SERVER_SETTINGS = {
     "application_name": "epassport",
-    "statement_timeout": "5000",
-    "lock_timeout": "3000",
-    "idle_in_transaction_session_timeout": "5000",
+    "statement_timeout": str(round(TRANSACTION_SECONDS * 1000)),
+    "idle_in_transaction_session_timeout": str(round(TRANSACTION_SECONDS * 1000)),
     "timezone": "UTC",
 }
 
@@ -82,30 +87,47 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """READ COMMITTED. A cancelled connection is thrown away.
+        """READ COMMITTED, at most TRANSACTION_SECONDS until its COMMIT is sent.
 
-        After a cancellation asyncpg may hand back a connection on which a transaction is
+        A cancelled connection is thrown away: asyncpg may hand it back with the transaction
         still open; kept, it once replayed answers that were later missing.
+        Raises TransactionTooLong, with nothing written.
         """
         async with self.pool.acquire() as connection:
             transaction = connection.transaction()
-            await transaction.start()
+            bound = asyncio.timeout(TRANSACTION_SECONDS)
             actions: list[Callable[[], None]] = []
             outer = _after_commit.set(actions)
             try:
-                yield connection
-            except (asyncio.CancelledError, TimeoutError):
-                connection.terminate()
-                raise
-            except BaseException:
-                if not connection.is_closed():
-                    await transaction.rollback()
+                async with bound:
+                    await transaction.start()
+                    yield connection
+                await transaction.commit()
+            except BaseException as fault:
+                cut_off = bound.expired() or isinstance(
+                    fault, asyncio.CancelledError | TimeoutError
+                )
+                await _leave(connection, transaction, thrown_away=cut_off)
+                if bound.expired() or isinstance(fault, asyncpg.QueryCanceledError):
+                    raise TransactionTooLong from fault
                 raise
             finally:
                 _after_commit.reset(outer)
-            await transaction.commit()
         for action in actions:
             action()
+
+
+async def _leave(
+    connection: Connection, transaction: asyncpg.transaction.Transaction, *, thrown_away: bool
+) -> None:
+    if thrown_away:
+        connection.terminate()
+    elif not connection.is_closed() and connection.is_in_transaction():
+        try:
+            await transaction.rollback()
+        except BaseException:
+            connection.terminate()
+            raise
 
 
 def _migrations(folders: Sequence[Traversable]) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from traceback import walk_tb
 
 import structlog
 
-from epassport import parking
+from epassport import dead_letters, parking
 from epassport.actor import Actor
 from epassport.database import Connection, Database
 from epassport.errors import NotThere, Poison
@@ -17,6 +17,7 @@ from epassport.faults import is_transient
 from epassport.parking import NotDiscardable, ParkedRecord
 from epassport.records import Cause, RawRecord
 from epassport.slices import SliceHandler, read_slot
+from epassport_contracts import ServiceName
 from epassport_contracts.registry import Topic
 
 ATTEMPTS = 3
@@ -26,10 +27,13 @@ log = structlog.get_logger(__name__)
 
 
 class ParkedStreams:
-    def __init__(self, database: Database, handler: SliceHandler, topic: Topic) -> None:
+    def __init__(
+        self, database: Database, service: ServiceName, handler: SliceHandler, topic: Topic
+    ) -> None:
         self.consumer = handler.name
         self.topic = topic.name
         self._topic = topic
+        self._service = service
         self._database = database
         self._handler = handler
 
@@ -68,7 +72,7 @@ class ParkedStreams:
                 return False
             slot = read_slot(head.raw, self._topic, self._handler.types)
             if slot.fault is not None:
-                await self._blame(connection, head.raw, slot.fault)
+                await self._blame(connection, head, slot.fault)
                 return False
             if slot.wanted is not None:
                 await self._handler.apply(connection, [slot.wanted])
@@ -82,10 +86,15 @@ class ParkedStreams:
         async with self._database.transaction() as connection:
             stream = await self._locked_stream(connection, partition, key)
             if stream.next is not None:
-                await self._blame(connection, stream.next.raw, fault)
+                await self._blame(connection, stream.next, fault)
 
-    async def _blame(self, connection: Connection, raw: RawRecord, fault: Poison) -> None:
+    async def _blame(self, connection: Connection, record: ParkedRecord, fault: Poison) -> None:
+        """A record that waited behind another turns out to be at fault, too; or is so still."""
+        raw = record.raw
         await parking.set_cause(connection, self.consumer, raw, fault.cause, fault.detail)
+        if not record.is_fault:
+            found = [(raw, fault.cause, fault.detail)]
+            await dead_letters.write(connection, self._service, self.consumer, found)
         log_fault(self.consumer, raw, fault.cause, fault.detail)
 
     async def discard(

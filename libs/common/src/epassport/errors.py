@@ -3,7 +3,8 @@
 RuntimeFault
 ├── Transient            try again later; nothing was written
 │   ├── GroupConflict    a row this group needed was taken by a group in flight
-│   └── KeyPending       a data key has not arrived yet
+│   ├── KeyPending       a data key has not arrived yet
+│   └── TransactionTooLong   a transaction or statement reached its bound and was ended
 ├── Erased               the person's keys are destroyed; final
 ├── RecordTooLarge       a contract event over 900 kB; refused at append
 ├── Poison               a record that cannot be read or applied, with its cause
@@ -34,6 +35,10 @@ class KeyPending(Transient):
         super().__init__(subject, purpose)
         self.subject = subject
         self.purpose = purpose
+
+
+class TransactionTooLong(Transient):
+    """It held back every reader of events in the cluster."""
 
 
 class Erased(RuntimeFault):

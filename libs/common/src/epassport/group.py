@@ -42,7 +42,7 @@ from epassport.decider import (
     StreamId,
     Take,
 )
-from epassport.errors import Erased, GroupConflict, RecordTooLarge
+from epassport.errors import Erased, GroupConflict, RecordTooLarge, TransactionTooLong
 from epassport.events import Recorded, encode_origin
 from epassport.outbox import shard_of
 from epassport.personal import Personal
@@ -129,7 +129,10 @@ class Group:
             culprit, outage = Rejected("holder-erased"), False
         except Exception as fault:  # noqa: BLE001 - handed to the callers, not swallowed
             culprit = fault
-            outage = isinstance(fault, (OSError, asyncpg.PostgresConnectionError))
+            # Whoever holds what a group waits for so long will keep its commands waiting alone.
+            outage = isinstance(
+                fault, (OSError, asyncpg.PostgresConnectionError, TransactionTooLong)
+            )
         if len(envelopes) == 1 or outage:
             return [culprit] * len(envelopes)
         outcomes: list[Outcome | Exception] = []

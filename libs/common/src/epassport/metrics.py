@@ -66,11 +66,18 @@ DEADLINES_FAILING = Gauge(
 REFUSALS_OPEN = Gauge(
     "epassport_refusals_open", "Undeclared refusals of reactions that nobody has closed."
 )
+ROWS_CLEANED = Counter(
+    "epassport_rows_cleaned", "Rows that had served their time and are gone.", ("what",)
+)
 TASKS_WAITING = Gauge("epassport_tasks_waiting", "Tasks that are due and not stuck.")
 TASKS_STUCK = Gauge("epassport_tasks_stuck", "Tasks that gave up and wait for an operator.")
 OLDEST_TRANSACTION_SECONDS = Gauge(
     "epassport_oldest_transaction_seconds",
     "Age of the oldest writing transaction in the cluster; every reader of events waits for it.",
+)
+HISTORY_UNLINKED_SECONDS = Gauge(
+    "epassport_history_unlinked_seconds",
+    "Age of the oldest event that the hash chain does not cover yet.",
 )
 
 
@@ -88,7 +95,14 @@ async def sample(database: Database) -> None:
                      WHERE NOT stuck AND due_at < clock_timestamp()) AS waiting,
                    (SELECT count(*) FROM tasks WHERE stuck) AS stuck,
                    (SELECT COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - min(xact_start)), 0)
-                      FROM pg_stat_activity WHERE backend_xid IS NOT NULL)::float8 AS oldest
+                      FROM pg_stat_activity WHERE backend_xid IS NOT NULL)::float8 AS oldest,
+                   (SELECT EXTRACT(EPOCH FROM clock_timestamp() - recorded_at)::float8 FROM events
+                     WHERE (transaction_id, position) > (
+                           COALESCE((SELECT transaction_id FROM history_links
+                                      ORDER BY link DESC LIMIT 1), '0'::xid8),
+                           COALESCE((SELECT position FROM history_links
+                                      ORDER BY link DESC LIMIT 1), 0))
+                     ORDER BY transaction_id, position LIMIT 1) AS unlinked
             """
         )
     if row is None:
@@ -99,3 +113,4 @@ async def sample(database: Database) -> None:
     TASKS_WAITING.set(row["waiting"])
     TASKS_STUCK.set(row["stuck"])
     OLDEST_TRANSACTION_SECONDS.set(row["oldest"])
+    HISTORY_UNLINKED_SECONDS.set(row["unlinked"] or 0.0)

@@ -12,10 +12,10 @@ from typing import Any
 import structlog
 
 from epassport import store
-from epassport.commands import Envelope, Rejected, Token
+from epassport.commands import GROUP_LIMIT, Envelope, Rejected, Token
 from epassport.database import Connection, Database
 from epassport.decider import StreamId
-from epassport.errors import NotVisibleYet
+from epassport.errors import NotVisibleYet, TransactionTooLong
 from epassport.events import EventCodec, Origin, Recorded
 from epassport.faults import is_transient
 from epassport.group import Group
@@ -116,6 +116,7 @@ class StoreReader:
         self._concerns = concerns
         self._derived = derived
         self._cut = cut
+        self._at_most = PAGE
         self._seen: Token | None = None
         self._more = False
 
@@ -153,12 +154,17 @@ class StoreReader:
         self._seen, self._more = seen, False
         if not page:
             return 0
-        events = page[: self._cut(page)]
+        events = page[: min(self._cut(page), self._at_most)]
         last = Token(events[-1].transaction_id, events[-1].position)
         self._seen = None  # unless this replica is the one that moves the checkpoint
         concerned = [event for event in events if self._concerns(event)]
-        if not await self._move(seen, last, concerned):
-            return 0
+        try:
+            if not await self._move(seen, last, concerned):
+                return 0
+        except TransactionTooLong:
+            self._at_most = max(1, len(events) // 2)
+            raise
+        self._at_most = min(PAGE, self._at_most * 2)
         self._seen = last
         self._more = len(page) == PAGE or len(events) < len(page)
         return len(events)
@@ -244,7 +250,8 @@ class ForeignProjection:
 
 
 class OwnReactions:
-    """Commands that follow from own events; one group per page, cut where a stream recurs."""
+    """Commands that follow from own events; one group per page, cut where a stream recurs and
+    where the group would be too large."""
 
     def __init__(
         self,
@@ -269,7 +276,7 @@ class OwnReactions:
             self._apply,
             concerns=lambda event: bool(self._sends(event)),
             pages=pages,
-            cut=self._first_repeat,
+            cut=self._one_group,
         )
 
     async def run(self) -> None:
@@ -283,11 +290,11 @@ class OwnReactions:
             if not isinstance(item, Keep)
         ]
 
-    def _first_repeat(self, events: Sequence[Recorded[Any]]) -> int:
+    def _one_group(self, events: Sequence[Recorded[Any]]) -> int:
         taken: set[StreamId] = set()
         for index, event in enumerate(events):
             streams = {send.stream for send in self._sends(event)}
-            if taken & streams:
+            if taken & streams or 0 < len(taken) > GROUP_LIMIT - len(streams):
                 return index
             taken |= streams
         return len(events)

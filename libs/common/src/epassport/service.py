@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +16,7 @@ import httpx
 
 from epassport import keyring_stream
 from epassport.catalog import Catalog
+from epassport.cleaning import Cleaner, cleanups_of
 from epassport.clock import Clock
 from epassport.commands import CommandBus, Envelope, Outcome, Token
 from epassport.consumer import ConsumerRunner
@@ -77,7 +79,8 @@ class Service:
     manager, so that what it opens is closed. signs: the signing keys its processes open.
     works: each kind of task with the function that makes its work from the context. begin_serving:
     called with the context when `serve` starts; begins what shall not wait for the first request,
-    and returns checks for /readyz by name.
+    and returns checks for /readyz by name. fleeting_claims: kinds of claims that nobody needs this
+    long after they were taken.
     """
 
     name: ServiceName
@@ -91,6 +94,7 @@ class Service:
     app: Callable[[Essentials], Any]
     works: Sequence[tuple[Task, Callable[[Any], Work]]] = ()
     signs: frozenset[SigningPurpose] = frozenset()
+    fleeting_claims: Mapping[str, timedelta] = field(default_factory=dict)
     begin_serving: Callable[[Any], Mapping[str, Check]] = lambda _app: {}
 
 
@@ -176,7 +180,7 @@ class Running:
         """What operators do; needs no Kafka."""
         database = self.essentials.database
         parked = [
-            ParkedStreams(database, handler, BY_NAME[topic])
+            ParkedStreams(database, self.service.name, handler, BY_NAME[topic])
             for handler in self._handlers()
             for topic in handler.topics
         ]
@@ -226,7 +230,10 @@ class Running:
         self.timer = Timer(
             self.service.name, self.essentials.database, self.group, self.essentials.clock
         )
-        await self.timer.run()
+        cleaner = Cleaner(self.essentials.database, cleanups_of(self.service.fleeting_claims))
+        async with asyncio.TaskGroup() as parent:
+            parent.create_task(cleaner.run())
+            parent.create_task(self.timer.run())
 
     def _history(self) -> History:
         essentials = self.essentials

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from epassport.database import Connection
 from epassport.errors import Poison
-from epassport.records import Cause, Incoming, RawRecord, read_event, read_head
+from epassport.records import WAITING, Cause, Incoming, RawRecord, read_event, read_head
 from epassport_contracts.registry import Cleanup, Topic
 
 PIECE_LIMIT = 100
@@ -88,9 +88,9 @@ class Plan:
     duplicates: int = 0
 
     @property
-    def faults(self) -> int:
-        """Records that are parked for what they are, not for waiting."""
-        return sum(cause not in (Cause.GAP, Cause.BEHIND) for _, cause, _ in self.park)
+    def faulty_offsets(self) -> list[int]:
+        """Of records that are parked for what they are, not for waiting."""
+        return [raw.offset for raw, cause, _ in self.park if cause not in WAITING]
 
 
 def read_slot(raw: RawRecord, topic: Topic, types: Collection[str]) -> Slot:
@@ -165,21 +165,19 @@ def cut(slots: Sequence[Slot], handler: SliceHandler) -> list[Sequence[Slot]]:
     """Consecutive pieces, one transaction each.
 
     Where a transaction may touch an own stream only once, a piece ends before the record that
-    would touch one again, or that would be the 101st.
+    would touch one again, or the 101st.
     """
     if not handler.one_per_stream:
         return [slots]
     pieces: list[Sequence[Slot]] = []
     piece: list[Slot] = []
     touched: set[str] = set()
-    wanted = 0
     for slot in slots:
         streams = handler.streams_of(slot.wanted) if slot.wanted is not None else frozenset()
-        is_full = slot.wanted is not None and wanted == PIECE_LIMIT
-        if is_full or not touched.isdisjoint(streams):
+        is_full = len(touched) + len(streams) > PIECE_LIMIT
+        if piece and (is_full or not touched.isdisjoint(streams)):
             pieces.append(piece)
-            piece, touched, wanted = [], set(), 0
+            piece, touched = [], set()
         piece.append(slot)
         touched |= streams
-        wanted += slot.wanted is not None
     return [*pieces, piece]

@@ -24,7 +24,7 @@ from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
 from epassport import metrics
 from epassport.applying import Applier, FenceLost
 from epassport.backoff import Backoff
-from epassport.breaker import CircuitBreaker
+from epassport.breaker import CircuitOpen
 from epassport.errors import Transient
 from epassport.faults import is_transient
 from epassport.kafka import KafkaSettings
@@ -76,8 +76,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self._delivered: dict[TopicPartition, int] = {}
         self._generation = 0
         self._stopping = False
-        self._circuit_open = False
-        self._breaker = CircuitBreaker()
+        self._open_circuits: set[TopicPartition] = set()
         self._working = asyncio.Lock()
         self._uncommitted: dict[TopicPartition, int] = {}
         self._committing: asyncio.Task[None] | None = None
@@ -128,7 +127,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             running=consumer is not None,
             partitions=frozenset(tp.partition for tp in assigned),
             postponed=frozenset(tp.partition for tp in self._placing),
-            circuit_open=self._circuit_open,
+            circuit_open=bool(self._open_circuits),
             last_poll_age=None if last is None else timedelta(seconds=time() - last / 1000),
         )
 
@@ -147,7 +146,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             partition.partition: Standing(
                 position=await _position(consumer, partition),
                 delivered=self._delivered.get(partition, 0),
-                excused=self._circuit_open and partition in self._placing,
+                excused=partition in self._open_circuits,
             )
             for partition in consumer.assignment()
         }
@@ -211,17 +210,19 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
     ) -> int:
         raws = [RawRecord.of(record) for record in records]
         with metrics.CONSUMER_SLICE_SECONDS.labels(self.applier.consumer, self.topic).time():
-            applied = await self.applier.apply(partition.partition, place, raws)
+            next_offset = await self.applier.apply(partition.partition, place, raws)
         self._backoff(partition).reset()
-        self._measure_lag(partition, applied.next_offset, records[-1])
-        tripped = self._breaker.trips(len(raws), applied.faults)
-        self._set_circuit(open=tripped)
-        if tripped:
-            log.error("consumer-stands-still", consumer=self.applier.consumer, topic=self.topic)
-            self._postpone(partition, CIRCUIT_SECONDS)
-        return applied.next_offset
+        self._measure_lag(partition, next_offset, records[-1])
+        self._set_circuit(partition, is_open=False)
+        return next_offset
 
     def _put_back(self, partition: TopicPartition, fault: Exception) -> None:
+        stands_still = isinstance(fault, CircuitOpen)
+        self._set_circuit(partition, is_open=stands_still)
+        if stands_still:
+            log.error("consumer-stands-still", consumer=self.applier.consumer, topic=self.topic)
+            self._postpone(partition, CIRCUIT_SECONDS)
+            return
         lost, passing = isinstance(fault, FenceLost), is_transient(fault)
         name = type(fault).__name__
         seconds = 0.0 if lost else self._backoff(partition).seconds()
@@ -277,6 +278,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self._generation += 1
         self._places.clear()
         self._delivered.clear()
+        self._open_circuits.clear()
         for task in self._placing.values():
             task.cancel()
         self._placing.clear()
@@ -304,9 +306,13 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             if end is not None:
                 metrics.CONSUMER_LAG_RECORDS.labels(*labels).set(max(0, end - next_offset))
 
-    def _set_circuit(self, *, open: bool) -> None:
-        self._circuit_open = open
-        metrics.CONSUMER_CIRCUIT_OPEN.labels(self.applier.consumer, self.topic).set(open)
+    def _set_circuit(self, partition: TopicPartition, *, is_open: bool) -> None:
+        if is_open:
+            self._open_circuits.add(partition)
+        else:
+            self._open_circuits.discard(partition)
+        gauge = metrics.CONSUMER_CIRCUIT_OPEN.labels(self.applier.consumer, self.topic)
+        gauge.set(bool(self._open_circuits))
 
     def _backoff(self, partition: TopicPartition) -> Backoff:
         fresh = Backoff(timedelta(milliseconds=50), timedelta(seconds=10))

@@ -124,6 +124,14 @@ def history_topic(service: ServiceName) -> str:
     return f"internal.{service}.{_HISTORY}.v1"
 
 
+def dead_letter_topic(service: ServiceName) -> str:
+    """Records that the service could not apply, as they came, for operators' tools.
+
+    No event of ours and no contract: the octets are whatever was on the topic they came from.
+    """
+    return f"dead-letter.{service}.v1"
+
+
 SUBJECT_KEYS = "internal.subject-keys.v1"
 CHIP_DATA = "internal.biometrics.chip-data.v1"
 PUBLIC_STATUS = "public.passport-status.v1"
@@ -233,6 +241,17 @@ TOPICS: tuple[Topic, ...] = (
         Classification.PUBLIC,
         sequenced=False,
         key="<document_ref>",
+    ),
+    *(
+        Topic(
+            dead_letter_topic(service),
+            frozenset({service}),
+            (),
+            Cleanup.THIRTY_DAYS,
+            sequenced=False,
+            key="<as it came>",
+        )
+        for service in ServiceName
     ),
 )
 

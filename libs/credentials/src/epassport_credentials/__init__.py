@@ -5,7 +5,11 @@ Time, keys and randomness come in as arguments; what must not be relied on raise
 
 signer, trust          one purpose per key, the signed list of trusted keys
 card_qr, mobile_qr     the codes on a card and on a phone
-status_list            Token Status List
+status_list, status_list_cwt, status_history   Token Status List, its two forms, its past
+sd_jwt, sd_jwt_verification, key_binding       selective disclosure, bound to a phone
+sd_jwt_vc                                      the credential a phone shows online
+dcql, openid4vp, openid4vp_request_object      what a verifier asks, what a wallet answers
+jws, jwk, jose_keys, jwt_dates                 the JOSE beneath them
 offline_pack, verifier everything a verifier without network needs, and its verdict
 mrz, check_digits      machine-readable lines and numbers of paper documents
 lds, face, sod, pki    the files of a chip and the certificates above them

@@ -8,7 +8,7 @@ definite and in their shortest form. Nothing recurses: depth is the depth of the
 from epassport_credentials.errors import InvalidCredential, Reason
 from epassport_credentials.tlv import encode_tlv
 
-INTEGER, OCTET_STRING, OBJECT_IDENTIFIER = 0x02, 0x04, 0x06
+INTEGER, BIT_STRING, OCTET_STRING, OBJECT_IDENTIFIER = 0x02, 0x03, 0x04, 0x06
 SEQUENCE, SET = 0x30, 0x31
 
 _LONG_TAG = 0x1F

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from epassport_credentials.claims import check_period, instant_of, numeric_date, text_of
 from epassport_credentials.errors import InvalidCredential, Reason
 from epassport_credentials.jws import read_json_object, read_jws, sign_jws_with
+from epassport_credentials.jwt_dates import CLOCK_SKEW, check_dates
 from epassport_credentials.sd_jwt import digest_of
 from epassport_credentials.signer import Signer, verify_es256
 
@@ -20,7 +21,6 @@ KB_TYP = "kb+jwt"
 MAX_KEY_BINDING_CHARACTERS = 4_096  # aud is an address of at most 2,048
 # §7.3 leaves the window to the verifier: people read before they consent.
 KEY_BINDING_AGE = timedelta(minutes=5)
-CLOCK_SKEW = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -74,4 +74,5 @@ def check_key_binding(
         raise InvalidCredential(Reason.WRONG_KEY_BINDING, "sd_hash is over other disclosures")
     signed_at = instant_of(payload, "iat")
     check_period(signed_at, signed_at + max_age, now=now, skew=CLOCK_SKEW)
+    check_dates(payload, now=now)
     return signed_at

@@ -18,7 +18,7 @@ _DATE = re.compile(r"[0-9<]{6}")
 _WEIGHTS = (7, 3, 1)
 
 TD3_LENGTH, TD1_LENGTH = 44, 30
-_NUMBER = 9
+_NUMBER, _TD1_OPTIONAL = 9, 15
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,8 @@ def build_td3(mrz: Mrz) -> tuple[str, str]:
 
 def build_td1(mrz: Mrz) -> tuple[str, str, str]:
     """Three lines of 30. Raises ValueError if a field does not fit; names are truncated."""
-    number = _checked(_field(mrz.number, _NUMBER))
-    first = _field(mrz.document_code, 2) + _field(mrz.issuing_state, 3) + number
-    first += _field(mrz.optional, 15)
+    first = _field(mrz.document_code, 2) + _field(mrz.issuing_state, 3)
+    first += _number_and_optional(mrz.number, mrz.optional)
     birth, expiry = _checked(_date(mrz.birth_date)), _checked(_date(mrz.expiry_date))
     tail = _field(mrz.optional_2, 11)
     second = birth + _field(mrz.sex, 1) + expiry + _field(mrz.nationality, 3) + tail
@@ -101,7 +100,7 @@ def parse_td3(lines: Sequence[str]) -> Mrz:
 def parse_td1(lines: Sequence[str]) -> Mrz:
     """Raises InvalidCredential: MALFORMED, WRONG_CHECK_DIGIT."""
     first, second, names = zone_lines(lines, count=3, length=TD1_LENGTH)
-    expect_digit(first[5:14], first[14], "number")
+    number, optional = _read_number_and_optional(first[5:])
     expect_digit(second[:6], second[6], "birth date")
     expect_digit(second[8:14], second[14], "expiry date")
     expect_digit(first[5:] + second[:7] + second[8:15] + second[18:29], second[29], "composite")
@@ -111,15 +110,35 @@ def parse_td1(lines: Sequence[str]) -> Mrz:
         issuing_state=first[2:5].rstrip("<"),
         primary=primary,
         secondary=secondary,
-        number=first[5:14].rstrip("<"),
+        number=number,
         nationality=second[15:18].rstrip("<"),
         birth_date=_read_date(second[:6]),
         sex=_read_sex(second[7]),
         expiry_date=_read_date(second[8:14]),
-        optional=first[15:].rstrip("<"),
+        optional=optional,
         optional_2=second[18:29].rstrip("<"),
         name_truncated=names[-1] != "<",
     )
+
+
+def _number_and_optional(number: str, optional: str) -> str:
+    """25 characters. A number of more than nine goes on in the optional field, with its check
+    digit behind it and a filler in the digit's place (Doc 9303-5 §4.2.2, note j)."""
+    if len(number) <= _NUMBER:
+        return _checked(_field(number, _NUMBER)) + _field(optional, _TD1_OPTIONAL)
+    head = _field(number[:_NUMBER], _NUMBER) + "<"
+    rest = _field(number[_NUMBER:], len(number) - _NUMBER) + check_digit(number)
+    return head + _field(f"{rest}<{optional}".rstrip("<"), _TD1_OPTIONAL)
+
+
+def _read_number_and_optional(zone: str) -> tuple[str, str]:
+    number, digit, optional = zone[:_NUMBER], zone[_NUMBER], zone[_NUMBER + 1 :]
+    if digit != "<" or optional.startswith("<"):
+        expect_digit(number, digit, "number")
+        return number.rstrip("<"), optional.rstrip("<")
+    rest, _, optional = optional.partition("<")
+    expect_digit(number + rest[:-1], rest[-1], "number")
+    return number + rest[:-1], optional.rstrip("<")
 
 
 def name_field(primary: str, secondary: str, length: int) -> str:

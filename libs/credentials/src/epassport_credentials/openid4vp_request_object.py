@@ -15,6 +15,7 @@ from epassport_credentials.claims import text_of
 from epassport_credentials.errors import InvalidCredential, Reason
 from epassport_credentials.jose_keys import certificate_hash, first_key, read_x5c, write_x5c
 from epassport_credentials.jws import encode_base64url, read_json_object, read_jws, sign_jws_with
+from epassport_credentials.jwt_dates import check_dates
 from epassport_credentials.openid4vp import (
     MAX_REQUEST_BYTES,
     PresentationRequest,
@@ -64,13 +65,15 @@ def open_request_object(
     client_id: of the request that led here; both must be the same
     Raises InvalidCredential: those of `read_jws`, `read_x5c` and `read_request`,
     WRONG_SIGNATURE, UNKNOWN_SIGNER (no anchor issued it), SIGNER_NOT_IN_FORCE,
-    WRONG_AUDIENCE, WRONG_CLIENT_ID, WRONG_NONCE.
+    NOT_YET_VALID, EXPIRED (of the request itself, if it says), WRONG_AUDIENCE,
+    WRONG_CLIENT_ID, WRONG_NONCE.
     """
     jws = read_jws(token, typ=REQUEST_OBJECT_TYP, at_most=MAX_REQUEST_BYTES)
     certificates = read_x5c(jws.header)
     verify_es256(first_key(certificates), jws.signature, jws.signed)
     _check_certificate(certificates[0], anchors, now=now)
     payload = read_json_object(jws.payload)
+    check_dates(payload, now=now)
     if payload.get("aud") != AUDIENCE:
         raise InvalidCredential(Reason.WRONG_AUDIENCE, "aud is not any wallet")
     if text_of(payload, "client_id") != client_id:

@@ -6,21 +6,16 @@ key binding. Nothing is read from the payload before its signature has been chec
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from epassport_credentials.claims import check_period, instant_of
 from epassport_credentials.errors import InvalidCredential, Reason
 from epassport_credentials.jose_keys import keys_named_by
 from epassport_credentials.jwk import read_jwk
 from epassport_credentials.jws import read_json_object, read_jws
-from epassport_credentials.key_binding import (
-    CLOCK_SKEW,
-    KEY_BINDING_AGE,
-    Challenge,
-    check_key_binding,
-)
+from epassport_credentials.jwt_dates import check_dates
+from epassport_credentials.key_binding import KEY_BINDING_AGE, Challenge, check_key_binding
 from epassport_credentials.sd_jwt import (
     MAX_SD_JWT_CHARACTERS,
     Placed,
@@ -73,7 +68,8 @@ def check_sd_jwt(
     verify_by_any(keys, lambda key: verify_es256(key, jws.signature, jws.signed))
     payload = read_json_object(jws.payload)
     revealed = reveal(payload, split.disclosures)
-    check_validity(payload, now=now)
+    # Of the signed payload itself: a holder must not be able to hide the end of a credential.
+    check_dates(payload, now=now)
     holder_key = _holder_key(payload)
     return CheckedSdJwt(
         header=jws.header,
@@ -82,20 +78,6 @@ def check_sd_jwt(
         holder_key=holder_key,
         bound_at=_bound_at(split, holder_key, challenge, now=now, max_age=max_age),
     )
-
-
-def check_validity(payload: Mapping[str, object], *, now: datetime) -> None:
-    """`nbf` and `exp` (RFC 7519 §4.1) without allowance; `iat` not in the future.
-
-    Only members of the signed payload itself count: a holder must not be able to hide
-    the end of a credential.
-    Raises InvalidCredential: MALFORMED, NOT_YET_VALID, EXPIRED.
-    """
-    begin = instant_of(payload, "nbf") if "nbf" in payload else now
-    end = instant_of(payload, "exp") if "exp" in payload else datetime.max.replace(tzinfo=UTC)
-    check_period(begin, end, now=now)
-    if "iat" in payload and instant_of(payload, "iat") > now + CLOCK_SKEW:
-        raise InvalidCredential(Reason.NOT_YET_VALID, "issued in the future")
 
 
 def _holder_key(payload: Mapping[str, object]) -> ec.EllipticCurvePublicKey | None:

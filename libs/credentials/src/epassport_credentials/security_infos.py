@@ -89,6 +89,14 @@ def parse_dg14(data: bytes, lenient: Lenient | None = None) -> tuple[SecurityInf
     return _parse(file_content(data, DATA_GROUP_TAGS[14], lenient))
 
 
+def encoded_infos(encoded: bytes) -> frozenset[bytes]:
+    """Every SecurityInfo of a SET, as it is encoded. Raises InvalidCredential: MALFORMED."""
+    infos = elements(encoded, *only(encoded, 0, len(encoded), SET))
+    if not 0 < len(infos) <= MAX_SECURITY_INFOS:
+        raise InvalidCredential(Reason.MALFORMED, "an unlikely number of SecurityInfos")
+    return frozenset(encoded[begin:end] for _, begin, _, end in infos)
+
+
 def _encode(infos: Iterable[PaceInfo | ActiveAuthenticationInfo]) -> bytes:
     """DER sorts the members of a SET OF by their encoding (ITU-T X.690 §11.6)."""
     return encode_tlv(SET, b"".join(sorted(map(_encode_info, infos))))

@@ -106,7 +106,9 @@ async def _moving(system: System) -> list[str]:
                 SELECT (SELECT count(*) FROM outbox) AS outbox,
                        (SELECT count(*) FROM tasks WHERE NOT stuck) AS tasks,
                        (SELECT max(transaction_id)::text FROM events) AS last,
-                       (SELECT min(transaction_id)::text FROM checkpoints) AS read
+                       (SELECT min(transaction_id)::text FROM checkpoints) AS read,
+                       (SELECT max(events) FROM history_links) AS linked,
+                       (SELECT count(*) FROM events) AS events
                 """
             )
         finally:
@@ -114,6 +116,8 @@ async def _moving(system: System) -> list[str]:
         found += [f"{service} {name}" for name in ("outbox", "tasks") if row[name]]
         if row["last"] is not None and int(row["read"] or 0) < int(row["last"]):
             found.append(f"{service} projections")
+        if (row["linked"] or 0) < row["events"]:
+            found.append(f"{service} history")
     return found or await _lagging(system)
 
 

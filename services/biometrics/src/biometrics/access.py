@@ -26,3 +26,12 @@ ADJUDICATION = AccessTable(
         "decide-adjudication": {Role.ADJUDICATOR, Role.SUPERVISOR},
     }
 )
+
+PAGES = AccessTable(
+    {
+        "page-adjudications": {Role.ADJUDICATOR, Role.SUPERVISOR},
+        "page-adjudication": {Role.ADJUDICATOR, Role.SUPERVISOR},
+        "page-style": {Role.ADJUDICATOR, Role.SUPERVISOR},
+        "page-script": {Role.ADJUDICATOR, Role.SUPERVISOR},
+    }
+)

@@ -101,6 +101,12 @@ class Gallery:
         """The engine's running worker, for limits, metrics and fault tests."""
         return self._engine.engine_pid
 
+    async def size(self) -> int:
+        """Entries in the engine, once it has all that the table has now."""
+        await asyncio.shield(self.begin())
+        await self._catch_up()
+        return await self._engine.size()
+
     def begin(self) -> "asyncio.Task[None]":
         """Fill the engine, if that is not under way or done; a failed filling is begun anew."""
         known = self._opening

@@ -4,6 +4,7 @@ from biometrics import (
     adjudication_http,
     gallery_readmodel,
     http,
+    pages,
     publications,
     reactions,
     readmodel,
@@ -27,7 +28,7 @@ def build(settings: BiometricsSettings | None = None) -> Service:
         publications=[publications],
         reactions=[reactions],
         read_models=[readmodel.records, gallery_readmodel.gallery],
-        routes=[http.routes, adjudication_http.routes],
+        routes=[http.routes, adjudication_http.routes, pages.routes],
         app=open_app,
         begin_serving=begin_serving,
         works=[

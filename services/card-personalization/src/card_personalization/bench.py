@@ -40,6 +40,7 @@ from epassport_credentials.passive_authentication import passive_authentication
 from epassport_credentials.pki import is_sandbox
 from epassport_credentials.signer import Signer, public_key_info
 from epassport_credentials.sod import issue_sod
+from epassport_credentials.trust_anchors import TrustAnchors
 
 DG1, DG15 = data_group_name(1), data_group_name(15)
 _UNSIGNED = (EF_COM, EF_CARD_ACCESS)
@@ -92,7 +93,9 @@ class Bench:
         if files != written:
             return Made(files, Reason.DATA_GROUP_ALTERED)
         try:
-            found = passive_authentication(files, [self.csca], at, accept_sandbox=self.sandbox)
+            found = passive_authentication(
+                files, TrustAnchors([self.csca]), at, accept_sandbox=self.sandbox
+            )
             if found.authentication_key is None:
                 return Made(files, Reason.MISSING_FILE)
             challenge = secrets.token_bytes(CHALLENGE_BYTES)

@@ -1,7 +1,9 @@
 """The composition root of enrollment: settings in, service out."""
 
 from enrollment import (
+    admission,
     application,
+    challenge,
     holder,
     holder_readmodel,
     http,
@@ -33,4 +35,5 @@ def build(settings: Settings | None = None) -> Service:
         app=open_app,
         works=[(work.REASSIGN, work.reassign)],
         signs=frozenset({SigningPurpose.DESK_TICKET, SigningPurpose.SUBJECT_KEY}),
+        fleeting_claims={admission.CHALLENGE: challenge.LIVES},
     )

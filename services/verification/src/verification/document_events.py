@@ -1,7 +1,8 @@
-"""What can be recorded of one document's standing; `document_status` decides."""
+"""What happened to a DocumentStatus, and its state."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from uuid import UUID
 
 from epassport_contracts.events.verification import StatusReason
@@ -92,3 +93,29 @@ Event = (
     | DocumentRevoked
     | DocumentExpired
 )
+
+
+class Standing(StrEnum):
+    ABSENT = "absent"
+    EXPECTED = "expected"
+    REGISTERED = "registered"
+    VALID = "valid"
+    SUSPENDED = "suspended"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True)
+class Document:
+    """suspended_for: also, before activation, what will suspend it at once."""
+
+    standing: Standing = Standing.ABSENT
+    since: datetime | None = None
+    holder_id: UUID | None = None
+    approval: DocumentExpected | None = None
+    suspended_for: frozenset[StatusReason] = frozenset()
+    used_checks: frozenset[UUID] = frozenset()
+
+    @property
+    def region(self) -> str | None:
+        return None if self.approval is None else self.approval.region

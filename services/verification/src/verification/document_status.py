@@ -11,7 +11,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import assert_never, get_args
@@ -19,7 +19,19 @@ from uuid import UUID
 
 from epassport import Aggregate, Claim, DeadlinePassed, EndWait, Refused, StartWait
 from epassport_contracts.events.verification import StatusReason
+from verification.document_commands import (
+    ActivateDocument,
+    Command,
+    ExpectDocument,
+    LiftSuspension,
+    Reason,
+    RegisterDocument,
+    RestoreDocument,
+    RevokeDocument,
+    SuspendDocument,
+)
 from verification.document_events import (
+    Document,
     DocumentActivated,
     DocumentExpected,
     DocumentExpired,
@@ -29,24 +41,12 @@ from verification.document_events import (
     DocumentSuspended,
     Event,
     RegistrationDelayed,
+    Standing,
     SuspensionNoted,
 )
 
 REGISTRATION_TIME = timedelta(minutes=5)
 LOSS_WITHDRAWAL_TIME = timedelta(days=30)
-
-
-class Reason(StrEnum):
-    UNKNOWN = "document-unknown"
-    NOT_EXPECTED = "document-not-expected"
-    NOT_REGISTERED = "document-not-registered"
-    INDEX_TAKEN = "document-status-index-taken"
-    NOT_SUSPENDED = "document-not-suspended"
-    SUSPENDED_BY_ORDER = "document-suspended-by-order"
-    OTHER_HOLDER = "document-of-another-holder"
-    CHECK_ALREADY_USED = "document-check-already-used"
-    REVOKED_IS_FINAL = "document-revoked-is-final"
-    EXPIRED = "document-expired"
 
 
 class Wait(StrEnum):
@@ -55,101 +55,7 @@ class Wait(StrEnum):
     EXPIRY = "expiry"
 
 
-@dataclass(frozen=True)
-class ExpectDocument:
-    """An approval named this document."""
-
-    at: datetime
-    application_id: UUID
-    holder_id: UUID
-    region: str
-    valid_until: date
-    predecessor: UUID | None
-
-
-@dataclass(frozen=True)
-class RegisterDocument:
-    """Give it the entry `status_index` of the list at `status_list_uri`."""
-
-    at: datetime
-    status_list_uri: str
-    status_index: int
-
-
-@dataclass(frozen=True)
-class ActivateDocument:
-    at: datetime
-
-
-@dataclass(frozen=True)
-class SuspendDocument:
-    at: datetime
-    reason: StatusReason
-
-
-@dataclass(frozen=True)
-class RestoreDocument:
-    """The holder in person, recognised by check `check_id` at the moment `at`."""
-
-    at: datetime
-    holder_id: UUID
-    check_id: UUID
-
-
-@dataclass(frozen=True)
-class LiftSuspension:
-    """By order, whatever the suspension was for."""
-
-    at: datetime
-
-
-@dataclass(frozen=True)
-class RevokeDocument:
-    """holder_id: needed where the document was never heard of."""
-
-    at: datetime
-    reason: StatusReason
-    holder_id: UUID | None = None
-    superseded_by: UUID | None = None
-
-
-Command = (
-    ExpectDocument
-    | RegisterDocument
-    | ActivateDocument
-    | SuspendDocument
-    | RestoreDocument
-    | LiftSuspension
-    | RevokeDocument
-    | DeadlinePassed
-)
 Decision = Sequence[Event | Claim] | Refused
-
-
-class Standing(StrEnum):
-    ABSENT = "absent"
-    EXPECTED = "expected"
-    REGISTERED = "registered"
-    VALID = "valid"
-    SUSPENDED = "suspended"
-    REVOKED = "revoked"
-    EXPIRED = "expired"
-
-
-@dataclass(frozen=True)
-class Document:
-    """suspended_for: also, before activation, what will suspend it at once."""
-
-    standing: Standing = Standing.ABSENT
-    since: datetime | None = None
-    holder_id: UUID | None = None
-    approval: DocumentExpected | None = None
-    suspended_for: frozenset[StatusReason] = frozenset()
-    used_checks: frozenset[UUID] = frozenset()
-
-    @property
-    def region(self) -> str | None:
-        return None if self.approval is None else self.approval.region
 
 
 initial = Document()

@@ -28,7 +28,7 @@ from epassport_credentials.status_list import (
 )
 from epassport_credentials.trust import TrustedKey, TrustList, issue_trust_list
 from verification import readmodel
-from verification.document_status import Standing
+from verification.document_events import Standing
 from verification.settings import VerificationSettings
 
 LIST_LIFE = timedelta(seconds=60)

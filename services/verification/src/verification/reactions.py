@@ -11,15 +11,15 @@ from epassport_contracts.events.enrollment import (
     DocumentReassigned,
 )
 from epassport_contracts.events.verification import StatusReason
-from verification.document_status import (
+from verification.document_commands import (
     ActivateDocument,
     ExpectDocument,
     Reason,
     RestoreDocument,
     RevokeDocument,
     SuspendDocument,
-    stream,
 )
+from verification.document_status import stream
 
 ENDED = frozenset({Reason.REVOKED_IS_FINAL, Reason.EXPIRED})
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from asyncpg import Record
@@ -24,8 +24,8 @@ from verification.document_events import (
     DocumentRestored,
     DocumentRevoked,
     DocumentSuspended,
+    Standing,
 )
-from verification.document_status import Standing
 from verification.publications import StandingChange, public_status
 from verification.relying_party import PurposeRegistered, RelyingPartyRegistered
 
@@ -33,6 +33,10 @@ documents = ReadModel("document_status", version=1, tables=("document",))
 device_keys = ReadModel("device_keys", version=1, tables=("device_key",))
 relying_parties = ReadModel("relying_parties", version=1, tables=("relying_party", "purpose"))
 public_events = ReadModel("public_events", version=1, tables=("public_event",))
+
+DEVICE_KEY_KEPT = timedelta(days=7)
+"""After its attestation's end, at which its codes are refused for their age. Meanwhile nobody else
+can have the same key attested."""
 
 # Consumers whose parked records can hide a loss, a revocation or an unbound phone.
 _CONSUMERS = ("reactions", device_keys.reader)
@@ -125,7 +129,8 @@ _STANDING: dict[type, Standing] = {
 
 @device_keys.projects(AttestationsIssued, changes="any")
 async def attested(wave: Sequence[Recorded[AttestationsIssued]], tables: Tables) -> int:
-    """The first holder of a key keeps it: whoever attests it again gets no second name."""
+    """The first holder of a key keeps it: whoever attests it again gets no second name. Only a
+    phone that is bound is attested, so a key that comes again is bound again."""
     rows = [(thumbprint, event) for event in wave for thumbprint in event.fact.thumbprints]
     return await tables.upsert(
         """
@@ -137,7 +142,7 @@ async def attested(wave: Sequence[Recorded[AttestationsIssued]], tables: Tables)
          ORDER BY t, h
             ON CONFLICT (thumbprint) DO UPDATE
            SET document_ref = excluded.document_ref, device_id = excluded.device_id,
-               expires_at = excluded.expires_at, version = excluded.version
+               expires_at = excluded.expires_at, unbound_at = NULL, version = excluded.version
          WHERE known.holder_id = excluded.holder_id AND known.version < excluded.version
         """,
         [thumbprint for thumbprint, _ in rows],
@@ -146,6 +151,22 @@ async def attested(wave: Sequence[Recorded[AttestationsIssued]], tables: Tables)
         [event.fact.device_id for _, event in rows],
         [event.fact.expires_at for _, event in rows],
         [event.version for _, event in rows],
+    )
+
+
+@device_keys.projects(AttestationsIssued, changes="any")
+async def forgotten(wave: Sequence[Recorded[AttestationsIssued]], tables: Tables) -> int:
+    """A holder's keys that ended long before the new ones began. By the event's own time and
+    within its stream, so that a replay forgets the same."""
+    return await tables.upsert(
+        """
+        DELETE FROM {device_key} AS known
+         USING unnest($1::uuid[], $2::timestamptz[]) AS new (holder_id, at)
+         WHERE known.holder_id = new.holder_id AND known.expires_at < new.at - $3::interval
+        """,
+        [event.fact.holder_id for event in wave],
+        [event.fact.at for event in wave],
+        DEVICE_KEY_KEPT,
     )
 
 

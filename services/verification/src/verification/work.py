@@ -9,8 +9,8 @@ from epassport.tasks import Job, Task, Work
 from epassport_credentials.status_list import ENTRIES_PER_LIST
 from verification import document_status
 from verification.context import App
-from verification.document_events import DocumentExpected, RegistrationDelayed
-from verification.document_status import Document, Reason, RegisterDocument
+from verification.document_commands import Reason, RegisterDocument
+from verification.document_events import Document, DocumentExpected, RegistrationDelayed
 
 DRAWS = 64
 

@@ -28,6 +28,7 @@ from biometrics.engine.positions import FingerPosition
 MAGIC, VERSION = b"FMR\0", b" 20\0"
 MAX_RECORD_BYTES = 64 * 1024
 MAX_MINUTIAE = 255
+UNKNOWN_FINGER = 0
 MAX_COORDINATE = (1 << 14) - 1
 DPI_IN_PIXELS_PER_CM = 197  # 500 dpi, as the standard rounds it
 RESOLUTIONS_PER_CM = (99, 799)  # 250 to 2,030 dpi: below ridges are lost, above nobody scans
@@ -76,9 +77,10 @@ class Minutia:
 
 @dataclass(frozen=True)
 class View:
-    """impression: 0 is live-scan plain. quality: 0 to 100, 254 or 255 where nobody measured."""
+    """finger: None where nobody said which. impression: 0 is live-scan plain. quality: 0 to 100,
+    254 or 255 where nobody measured."""
 
-    finger: FingerPosition
+    finger: FingerPosition | None
     minutiae: tuple[Minutia, ...]
     number: int = 0
     impression: int = 0
@@ -179,7 +181,8 @@ def _check_ranges(record: MinutiaeRecord) -> None:
 
 def _written_view(view: View) -> bytes:
     number = view.number << 4 | view.impression
-    head = _VIEW.pack(view.finger.code, number, view.quality, len(view.minutiae))
+    code = view.finger.code if view.finger else UNKNOWN_FINGER
+    head = _VIEW.pack(code, number, view.quality, len(view.minutiae))
     rows = [
         _MINUTIA.pack(each.type << 14 | each.x, each.y, each.angle, each.quality)
         for each in view.minutiae
@@ -191,7 +194,7 @@ def _read_view(octets: bytes, offset: int, *, is_last: bool) -> tuple[View, int]
     code, number, quality, count = _unpacked(_VIEW, octets, offset)
     offset += _VIEW.size
     try:
-        finger = FingerPosition.of_code(code)
+        finger = None if code == UNKNOWN_FINGER else FingerPosition.of_code(code)
     except ValueError:
         raise InvalidRecord(Fault.UNKNOWN_FINGER) from None
     minutiae = []

@@ -54,14 +54,15 @@ class WorkerProcess:
         self.alive = True
 
     @classmethod
-    async def start(cls, settings: WorkerSettings) -> Self:
-        """Raises EngineUnavailable when nothing is installed, WorkerDied when it does not start."""
+    async def start(cls, settings: WorkerSettings, *, warm: bool) -> Self:
+        """warm: work a little before it is ready. Raises EngineUnavailable when nothing is
+        installed, WorkerDied when it does not start."""
         if not any(settings.libs.glob("sourceafis-*.jar")) or not any(settings.classes.rglob("*")):
             raise EngineUnavailable("SourceAFIS jars or compiled classes are missing; run make")
         ours, theirs = socket.socketpair()
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                *_command(settings, theirs.fileno()),
+                *_command(settings, theirs.fileno(), warm),
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is the parent's to handle
@@ -133,7 +134,7 @@ class WorkerProcess:
                 answer.set_exception(WorkerDied(why))
 
 
-def _command(settings: WorkerSettings, descriptor: int) -> list[str]:
+def _command(settings: WorkerSettings, descriptor: int, warm: bool) -> list[str]:
     options = {
         "socket": descriptor,
         "parent": os.getpid(),
@@ -141,6 +142,7 @@ def _command(settings: WorkerSettings, descriptor: int) -> list[str]:
         "classes": settings.classes,
         "heap": settings.heap,
         "threads": settings.threads,
+        "warm": int(warm),
     }
     arguments = [f"--{name}={value}" for name, value in options.items()]
     return [sys.executable, "-m", "biometrics.engine.worker", *arguments]

@@ -146,10 +146,11 @@ class SourceAfis:
     async def _running(self) -> WorkerProcess:
         async with self._starting:
             if self._worker is None or not self._worker.alive:
+                is_first = self._worker is None
                 if self._worker is not None:
                     await self._worker.close()
-                self._worker = None
-                worker = await WorkerProcess.start(self._settings)
+                # In place of a dead one somebody waits already: the work itself warms it.
+                worker = await WorkerProcess.start(self._settings, warm=is_first)
                 try:
                     references = await self._fill(worker)
                 except BaseException:

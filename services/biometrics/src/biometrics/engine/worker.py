@@ -35,7 +35,7 @@ PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True)
 class Options:
-    """The command line; `socket` is an inherited descriptor."""
+    """The command line; `socket` is an inherited descriptor, `warm` 0 or 1."""
 
     socket: int
     parent: int
@@ -43,6 +43,7 @@ class Options:
     classes: Path
     heap: str
     threads: int
+    warm: int
 
 
 def main() -> None:
@@ -51,7 +52,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _start_jvm(options)
     with socket.socket(fileno=options.socket) as connection:
-        Worker(connection, options.threads).run()
+        Worker(connection, options.threads).run(warm=options.warm == 1)
     os._exit(0)  # a search may still be running, for nobody
 
 
@@ -66,8 +67,9 @@ class Worker:
         self._engine = f"sourceafis-{self._extractor.version()}"
         self._filter = GalleryFilter()
 
-    def run(self) -> None:
-        warm_up(self._extractor)
+    def run(self, *, warm: bool) -> None:
+        if warm:
+            warm_up(self._extractor)
         self._send(Message(0, "ready", {"engine": self._engine}))
         while (request := self._receive()) is not None:
             self._answer(request)

@@ -36,6 +36,7 @@ from epassport_contracts.events.enrollment import (
     PausedStep,
 )
 from epassport_credentials.passive_authentication import passive_authentication
+from epassport_credentials.trust_anchors import TrustAnchors
 
 NOBODY = str(UUID(int=404))
 
@@ -64,7 +65,7 @@ async def test_three_parts_in_any_order_and_late_keys_become_a_genuine_chip(
         f"DG{number}" for number in (1, 2, 11, 12, 14, 15)
     }
     now = bureau.clock.now()
-    verified = passive_authentication(files, [bureau.csca], now, accept_sandbox=True)
+    verified = passive_authentication(files, TrustAnchors([bureau.csca]), now, accept_sandbox=True)
     assert (verified.mrz.number, verified.mrz.primary) == (NUMBER, "KANAREIKINA")
 
 
@@ -107,7 +108,9 @@ async def test_a_rejected_card_is_remade_on_another_blank_and_the_lot_balances(
     second = await chip_files(bureau, holder)
     assert (first["DG1"], first["DG2"]) == (second["DG1"], second["DG2"])
     assert first["DG15"] != second["DG15"]
-    passive_authentication(second, [bureau.csca], bureau.clock.now(), accept_sandbox=True)
+    passive_authentication(
+        second, TrustAnchors([bureau.csca]), bureau.clock.now(), accept_sandbox=True
+    )
     await bureau.wait_for("SELECT 1 FROM blank_lot_v1 WHERE used = 1 AND spoiled = 1")
     balance = (await bureau.get(OPERATOR, f"/v1/blank-lots/{LOT}")).json()
     assert balance == {"lot_id": LOT, "received": 3, "used": 1, "spoiled": 1, "in_stock": 1}

@@ -1,4 +1,4 @@
-"""What is heard of a document, and what the bureau then does; each with its closed ends."""
+"""What is heard of a document and what the bureau then does; and what it tells of a card."""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from card_personalization import batch, blank_lot, card, reactions
+from card_personalization import batch, blank_lot, card, publications, reactions
 from card_personalization.batch import BatchDispatched, CardNoted, NoteCard
 from card_personalization.blank_lot import BlankOf, NoteSpoiled, NoteUsed
 from card_personalization.card_commands import (
@@ -20,7 +20,15 @@ from card_personalization.card_commands import (
     Reason,
     StoreImage,
 )
-from card_personalization.card_events import BlankAllocated, CardPacked, CardSpoiled
+from card_personalization.card_events import (
+    BlankAllocated,
+    CardActivated,
+    CardLostInTransit,
+    CardPacked,
+    CardReceived,
+    CardReturned,
+    CardSpoiled,
+)
 from epassport import Personal, Recorded, StreamId
 from epassport.actor import service_actor
 from epassport.blobs import digest_of
@@ -28,6 +36,7 @@ from epassport.events import Origin
 from epassport.reactions import Keep, Send, reactions_of
 from epassport.testing import test_seal
 from epassport_contracts import ContractEvent, DataPurpose, ServiceName
+from epassport_contracts.events import card_personalization as contract
 from epassport_contracts.events.biometrics import ImageReleased, ReleasedImage
 from epassport_contracts.events.enrollment import (
     ApplicationApproved,
@@ -238,3 +247,25 @@ def test_every_event_that_the_registry_sends_here_is_heard() -> None:
     sent = {model for _, model in consumed_by(ServiceName.CARD_PERSONALIZATION)}
     by_the_runtime = {"SubjectKey", "ErasureOrdered", "RolloutPaused", "RolloutResumed"}
     assert {model for model in sent if model.__name__ not in by_the_runtime} == heard
+
+
+HERE = (AT, APPLICATION, HOLDER, "office-1")
+OFFICER = OfficerId("https://id", "officer")
+
+
+def test_others_hear_where_the_card_is_and_nothing_personal() -> None:
+    about = {
+        "at": AT,
+        "document_ref": REF,
+        "application_id": APPLICATION,
+        "holder_id": HOLDER,
+        "office": "office-1",
+    }
+    received = own(CardReceived(*HERE, by=OFFICER), card.stream(REF))
+    assert publications.card_received(received) == contract.CardReceived(**about)
+    returned = own(CardReturned(*HERE, by=OFFICER), card.stream(REF))
+    assert publications.card_returned(returned) == contract.CardReturned(**about)
+    lost = own(CardLostInTransit(*HERE, by=OFFICER), card.stream(REF))
+    assert publications.card_lost_in_transit(lost) == contract.CardLostInTransit(**about)
+    active = own(CardActivated(*HERE, predecessor=OTHER), card.stream(REF))
+    assert publications.card_activated(active) == contract.CardActivated(**about, predecessor=OTHER)

@@ -1,0 +1,1 @@
+"""Command lines for people: the only modules here that read files, the clock and the screen."""

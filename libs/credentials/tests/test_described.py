@@ -1,0 +1,51 @@
+import contextlib
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from epassport_credentials.base45 import encode_base45
+from epassport_credentials.compression import deflate
+from epassport_credentials.described import describe
+from epassport_credentials.described.outline import lines_of
+from epassport_credentials.errors import InvalidCredential, Reason
+
+STARTS = st.sampled_from(
+    [b"", b"\xd2\x84", b"\x84\x43", b"\x30\x82", b"\x77\x20", b"-----BEGIN X-----\n", b"eyJ9.e30."]
+)
+
+
+@given(STARTS, st.binary(max_size=200))
+@example(b"eyJ", b"9.e30.e30")
+@example(b"-----BEGIN X-----\n", b"MA==\n-----END X-----")
+@example(b"\x30", b"\x03\x06\x01\x80")
+def test_any_bytes_end_in_lines_or_our_own_error(start: bytes, rest: bytes) -> None:
+    for data in (start + rest, encode_base45(start + rest).encode(), deflate(rest)):
+        with contextlib.suppress(InvalidCredential):
+            assert all("\n" not in line for line in lines_of(describe(data)))
+
+
+def test_deep_nesting_is_shown_only_so_far() -> None:
+    data = b"\x04\x00"
+    for _ in range(2000):
+        data = b"\x30" + _length(len(data)) + data
+    assert len(list(lines_of(describe(data)))) < 100
+
+
+def test_a_text_cannot_move_the_cursor() -> None:
+    """The MRZ of a DG1 that begins with an escape sequence is shown as bytes."""
+    lines = list(lines_of(describe(b"\x61\x06\x5f\x1f\x03\x1b[2")))
+    assert lines[-1].endswith("1b5b32")
+
+
+def test_what_is_too_long_is_refused() -> None:
+    with pytest.raises(InvalidCredential) as refusal:
+        describe(bytes(60_000_001))
+    assert refusal.value.reason is Reason.TOO_LONG
+
+
+def _length(size: int) -> bytes:
+    if size < 0x80:
+        return bytes((size,))
+    count = (size.bit_length() + 7) // 8
+    return bytes((0x80 | count,)) + size.to_bytes(count, "big")

@@ -1,0 +1,129 @@
+"use strict";
+
+const decision = document.getElementById("decision");
+const reason = document.getElementById("reason");
+const confirmation = document.getElementById("confirm");
+const told = document.getElementById("told");
+const view = { zoom: 1, x: 0, y: 0 };
+// One key for one decision of one person: sent again after a lost answer, it counts once.
+const idempotencyKey = crypto.randomUUID();
+let verdict = null;
+
+const all = (selector) => [...document.querySelectorAll(selector)];
+
+function draw() {
+  const moved = `translate(${view.x}px, ${view.y}px) scale(${view.zoom})`;
+  for (const each of all(".moved")) each.style.transform = moved;
+}
+
+function zoom(factor) {
+  view.zoom = Math.min(8, Math.max(1, view.zoom * factor));
+  if (view.zoom === 1) view.x = view.y = 0;
+  draw();
+}
+
+function move(x, y) {
+  view.x += x;
+  view.y += y;
+  draw();
+}
+
+function press(group, chosen) {
+  for (const each of group) each.setAttribute("aria-pressed", String(each === chosen));
+}
+
+function showFinger(button) {
+  press(all("#fingers button"), button);
+  for (const each of all("figure[data-finger]")) {
+    each.hidden = each.dataset.finger !== button.dataset.finger;
+  }
+}
+
+function showCandidate(button) {
+  press(all("#candidates button"), button);
+  for (const each of all(".pane")) {
+    each.hidden = each.dataset.side !== "0" && each.dataset.side !== button.dataset.side;
+  }
+}
+
+function nextFinger(step) {
+  const buttons = all("#fingers button");
+  const at = buttons.findIndex((each) => each.getAttribute("aria-pressed") === "true");
+  showFinger(buttons[(at + step + buttons.length) % buttons.length]);
+}
+
+function toggleMarks() {
+  const hidden = document.body.classList.toggle("no-marks");
+  document.getElementById("marks").setAttribute("aria-pressed", String(!hidden));
+}
+
+function choose(button) {
+  verdict = button.dataset.verdict;
+  press(all(".verdict"), button);
+  const reasons = button.dataset.reasons.split(" ");
+  for (const option of reason.options) {
+    option.hidden = option.disabled = !reasons.includes(option.value);
+  }
+  reason.value = reasons[0];
+  reason.disabled = confirmation.disabled = false;
+}
+
+async function record() {
+  if (verdict === null || confirmation.disabled) return;
+  confirmation.disabled = true;
+  const answer = await fetch(`/v1/adjudications/${decision.dataset.case}/decisions`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "Idempotency-Key": idempotencyKey },
+    body: JSON.stringify({ verdict, reason_code: reason.value }),
+  }).catch(() => null);
+  if (answer !== null && answer.ok) {
+    told.textContent = decision.dataset.recorded;
+    for (const each of [...all(".verdict"), reason]) each.disabled = true;
+    return;
+  }
+  const problem = answer === null ? null : await answer.json().catch(() => null);
+  told.textContent = `${decision.dataset.refused}: ${problem?.reason ?? "network"}`;
+  confirmation.disabled = answer !== null && answer.status < 500;
+}
+
+const keys = {
+  "+": () => zoom(1.5), "=": () => zoom(1.5), "-": () => zoom(1 / 1.5), "0": () => zoom(0),
+  ArrowLeft: () => move(40, 0), ArrowRight: () => move(-40, 0),
+  ArrowUp: () => move(0, 40), ArrowDown: () => move(0, -40),
+  KeyM: toggleMarks, KeyS: () => choose(all(".verdict")[0]), KeyD: () => choose(all(".verdict")[1]),
+  Enter: record,
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey || event.target === reason) return;
+  if (event.key === "Tab" && event.target === document.body) {
+    nextFinger(event.shiftKey ? -1 : 1);
+    event.preventDefault();
+    return;
+  }
+  const candidate = document.querySelector(`#candidates [data-side="${CSS.escape(event.key)}"]`);
+  // Letters by their place, as a Russian keyboard writes others there.
+  const done = candidate ? () => showCandidate(candidate) : keys[event.key] ?? keys[event.code];
+  if (done && !(event.key === "Enter" && event.target.tagName === "BUTTON")) {
+    done();
+    event.preventDefault();
+  }
+});
+
+for (const each of all("#fingers button")) each.addEventListener("click", () => showFinger(each));
+for (const each of all("#candidates button")) {
+  each.addEventListener("click", () => showCandidate(each));
+}
+for (const each of all(".verdict")) each.addEventListener("click", () => choose(each));
+document.getElementById("marks").addEventListener("click", toggleMarks);
+confirmation.addEventListener("click", record);
+
+for (const each of all(".picture")) {
+  each.addEventListener("wheel", (event) => {
+    zoom(event.deltaY < 0 ? 1.2 : 1 / 1.2);
+    event.preventDefault();
+  });
+  each.addEventListener("pointermove", (event) => {
+    if (event.buttons === 1) move(event.movementX, event.movementY);
+  });
+}

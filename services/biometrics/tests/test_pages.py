@@ -1,0 +1,155 @@
+"""The adjudicator's pages in a real browser, by keyboard, in both languages."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+from chromium import Page, chromium, installed
+
+from biometrics.pages_words import WORDS
+from biometrics.record_commands import Verdict
+from conftest import Bureau, Person
+from epassport.actor import Role
+from epassport_sandbox.people import DemoPerson
+
+PICTURES = os.environ.get("EPASSPORT_SCREENSHOTS")  # a folder to look at; none: not kept
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def page() -> AsyncIterator[Page]:
+    if installed() is None:
+        pytest.skip("no chromium here (Debian: apt-get install chromium)")
+    async with chromium() as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def case(bureau: Bureau) -> UUID:
+    """Two fingers enrolled, and the same two again under another name."""
+    known, spare = bureau.person(), bureau.person()
+    alias = Person(known.finger)
+    for n, person in enumerate((known, alias)):
+        fingers = [
+            {**bureau.finger(finger, n), "position": position}
+            for finger, position in ((known.finger, "right-index"), (spare.finger, "left-index"))
+        ]
+        await bureau.brought(person, {**bureau.samples(person), "fingers": fingers})
+        await bureau.status(person, "accepted", "suspected")
+    return await bureau.case(alias)
+
+
+def token(bureau: Bureau, who: str, *roles: Role) -> str:
+    return bureau.oidc.issue(DemoPerson(who, who, roles))
+
+
+async def keep(page: Page, name: str) -> None:
+    if PICTURES:
+        await page.picture(Path(PICTURES) / f"{name}.png")
+
+
+async def shown_fingers(page: Page) -> list[str]:
+    script = "[...document.querySelectorAll('figure[data-finger]')].filter(e => !e.hidden)"
+    names: list[str] = await page.value(f"{script}.map(e => e.dataset.finger)")
+    return names
+
+
+async def test_an_adjudicator_answers_a_case_by_keyboard_alone(
+    bureau: Bureau, page: Page, case: UUID
+) -> None:
+    first = token(bureau, "adjudicator-1", Role.ADJUDICATOR)
+    await page.go(f"{bureau.url}/adjudications?language=ru", first)
+    assert str(case)[:8] in await page.value("document.body.innerText")
+    await keep(page, "cases-ru")
+    await page.go(f"{bureau.url}/adjudications/{case}?language=ru", first)
+    assert await page.value("document.querySelectorAll('.pane:not([hidden])').length") == 2
+    assert await shown_fingers(page) == ["right-index"] * 2
+    assert await page.value("[...document.images].every(each => each.naturalWidth > 0)")
+    assert await page.value("document.querySelectorAll('svg g').length") > 60
+    await keep(page, "case-ru")
+    await page.press("Tab")
+    assert await shown_fingers(page) == ["left-index"] * 2
+    for _ in range(3):
+        await page.press("+")
+    await page.press("ArrowLeft")
+    moved = await page.value("document.querySelector('.moved').style.transform")
+    assert moved == "translate(40px, 0px) scale(3.375)"
+    await keep(page, "case-ru-zoomed")
+    await page.press("m", "KeyM")
+    assert await page.value("getComputedStyle(document.querySelector('svg')).display") == "none"
+    await page.press("Enter")
+    assert await page.value("document.getElementById('told').textContent") == ""
+    await page.press("ы", "KeyS")  # what the key of S writes on a Russian keyboard
+    await page.press("Enter")
+    recorded = WORDS["ru"]["recorded"]
+    await page.until(f"document.getElementById('told').textContent === {recorded!r}")
+    await keep(page, "case-ru-recorded")
+    assert page.failures == []
+    assert str(case) not in await bureau.open_cases("adjudicator-1")
+
+
+async def test_the_second_sees_the_case_in_english_and_nothing_of_the_first(
+    bureau: Bureau, page: Page, case: UUID
+) -> None:
+    path = f"/adjudications/{case}/decisions"
+    said = {"verdict": Verdict.SAME_PERSON, "reason_code": "ridges-agree"}
+    await bureau.post(path, said, Role.ADJUDICATOR, who="adjudicator-1")
+    second = token(bureau, "adjudicator-2", Role.ADJUDICATOR)
+    await page.go(f"{bureau.url}/adjudications/{case}?language=en", second)
+    text = await page.value("document.body.innerText")
+    assert "Applicant" in text
+    html = await page.value("document.body.innerHTML")
+    assert "adjudicator-1" not in html
+    await keep(page, "case-en")
+    await page.click('.verdict[data-verdict="different-persons"]')
+    reasons = "[...document.querySelectorAll('#reason option')].filter(e => !e.disabled)"
+    assert await page.value(f"{reasons}.map(e => e.value)") == [
+        "ridges-differ",
+        "pictures-too-poor",
+    ]
+    await page.click("#confirm")
+    await page.until("document.getElementById('told').textContent === 'Decision recorded'")
+    supervisor = await bureau.get("/adjudications", Role.SUPERVISOR)
+    assert str(case) in {each["case_id"] for each in supervisor["adjudications"]}
+
+
+async def test_who_has_answered_does_not_see_the_case_again(bureau: Bureau, case: UUID) -> None:
+    path = f"/adjudications/{case}/decisions"
+    said = {"verdict": Verdict.SAME_PERSON, "reason_code": "ridges-agree"}
+    await bureau.post(path, said, Role.ADJUDICATOR, who="adjudicator-1")
+    answers = []
+    for who in ("adjudicator-1", "adjudicator-2"):
+        headers = {"Authorization": f"Bearer {token(bureau, who, Role.ADJUDICATOR)}"}
+        page = await bureau.http.get(f"{bureau.url}/adjudications/{case}", headers=headers)
+        answers.append(page.status_code)
+    assert answers == [409, 200]
+
+
+async def test_the_page_names_nobody_and_keeps_nothing(bureau: Bureau, case: UUID) -> None:
+    headers = {"Authorization": f"Bearer {token(bureau, 'adjudicator-3', Role.ADJUDICATOR)}"}
+    answer = await bureau.http.get(f"{bureau.url}/adjudications/{case}", headers=headers)
+    holders = await bureau.rows(
+        "SELECT holder_id, application_id FROM adjudication_v2 WHERE case_id = $1", case
+    )
+    for row in holders:
+        assert str(row["holder_id"]) not in answer.text
+        assert str(row["application_id"]) not in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "score" not in answer.text
+
+
+async def test_the_desk_has_no_business_on_the_adjudicators_pages(
+    bureau: Bureau, case: UUID
+) -> None:
+    for path in (f"/adjudications/{case}", "/adjudications", "/pages/adjudication.js"):
+        headers = {"Authorization": f"Bearer {token(bureau, 'operator', Role.OPERATOR)}"}
+        answer = await bureau.http.get(f"{bureau.url}{path}", headers=headers)
+        assert answer.status_code == 403
+
+
+def test_both_languages_have_words_for_the_same_things() -> None:
+    assert set(WORDS["ru"]) == set(WORDS["en"])
+    assert all(text.strip() for words in WORDS.values() for text in words.values())

@@ -1,0 +1,158 @@
+"""OpenSSL over what stands above a chip: certificates, revocation list, EF.SOD."""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from epassport_credentials.crl import RevocationList, issue_crl
+from epassport_credentials.lds import EF_SOD
+from epassport_credentials.passive_authentication import passive_authentication
+from epassport_credentials.sod import read_sod
+from epassport_credentials.tlv import encode_tlv, read_tlv
+from epassport_credentials.trust_anchors import TrustAnchors
+from tests.conformance.jmrtd.passport import (
+    CSCA_KEY,
+    MRZ,
+    NOON,
+    SIGNER_KEY,
+    SIGNER_PRIVATE,
+    Chain,
+    chain,
+    data_groups,
+    signed_files,
+)
+
+Note = Callable[[str, object], None]
+AT = ("-attime", str(int(NOON.timestamp())))
+FILES = signed_files(data_groups(SIGNER_KEY.public_key), chain())
+
+
+@dataclass(frozen=True)
+class OpenSsl:
+    program: str
+    name: str
+
+    def __call__(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [self.program, *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.fixture(scope="module")
+def openssl() -> OpenSsl:
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("no openssl on this machine")
+    version = subprocess.run([program, "version"], capture_output=True, text=True, check=True)
+    return OpenSsl(program, " ".join(version.stdout.split()[:2]))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    put(tmp_path, chain())
+    return tmp_path
+
+
+def put(folder: Path, above: Chain) -> None:
+    (folder / "csca.pem").write_bytes(above.csca.public_bytes(Encoding.PEM))
+    (folder / "signer.pem").write_bytes(above.signer.public_bytes(Encoding.PEM))
+
+
+def revoking(*serials: int) -> bytes:
+    content = RevocationList(
+        1, NOON - timedelta(days=1), NOON + timedelta(days=89), dict.fromkeys(serials, NOON)
+    )
+    return issue_crl(content, CSCA_KEY, issuer=chain().csca)
+
+
+def test_openssl_accepts_the_chain_under_strict_rules(
+    openssl: OpenSsl, folder: Path, record_property: Note
+) -> None:
+    record_property("conformance", ("CSCA, signer", openssl.name, "ours to theirs", "accepted"))
+    strict = ("verify", "-x509_strict", "-CAfile", folder / "csca.pem", *AT)
+    verified = openssl(*strict, folder / "signer.pem")
+    assert verified.returncode == 0, verified.stderr
+
+
+def test_openssl_reads_explicit_parameters(
+    openssl: OpenSsl, tmp_path: Path, record_property: Note
+) -> None:
+    """It refuses to chain through them (error 94), so only reading is asked for."""
+    verdict = ("CSCA, signer with explicit parameters", openssl.name, "ours to theirs", "read")
+    record_property("conformance", verdict)
+    put(tmp_path, chain(explicit=True))
+    for name in ("csca.pem", "signer.pem"):
+        shown = openssl("x509", "-in", tmp_path / name, "-noout", "-text")
+        assert shown.returncode == 0, shown.stderr
+        assert "Field Type: prime-field" in shown.stdout
+        assert "Cofactor:  1" in shown.stdout
+
+
+def test_openssl_heeds_the_revocation_list(
+    openssl: OpenSsl, folder: Path, record_property: Note
+) -> None:
+    for verdict in ("accepted", "revoked refused"):
+        record_property("conformance", ("CRL", openssl.name, "ours to theirs", verdict))
+    for serials, code in (((99,), 0), ((99, 2), 2)):
+        (folder / "csca.crl").write_bytes(revoking(*serials))
+        shown = openssl(
+            *("crl", "-inform", "DER", "-in", folder / "csca.crl", "-CAfile"),
+            *(folder / "csca.pem", "-out", folder / "crl.pem"),
+        )
+        assert "verify OK" in shown.stderr
+        options = ("-crl_check", "-CRLfile", folder / "crl.pem", "-CAfile", folder / "csca.pem")
+        verified = openssl("verify", *options, *AT, folder / "signer.pem")
+        assert verified.returncode == code, verified.stderr
+
+
+def test_openssl_believes_our_security_object_and_no_altered_one(
+    openssl: OpenSsl, folder: Path, record_property: Note
+) -> None:
+    for verdict in ("accepted", "altered refused"):
+        record_property("conformance", ("EF.SOD", openssl.name, "ours to theirs", verdict))
+    message, content = folder / "sod.der", folder / "content"
+    options = ("cms", "-verify", "-inform", "DER", "-in", message, "-purpose", "any")
+    options = (*options, "-CAfile", folder / "csca.pem", *AT, "-out", content)
+    message.write_bytes(read_tlv(FILES[EF_SOD], 0x77))
+    verified = openssl(*options)
+    assert verified.returncode == 0, verified.stderr
+    assert all(sha256(FILES[name]).digest() in content.read_bytes() for name in ("DG1", "DG13"))
+    message.write_bytes(read_tlv(FILES[EF_SOD][:-1] + bytes((FILES[EF_SOD][-1] ^ 1,)), 0x77))
+    assert openssl(*options).returncode != 0
+
+
+@pytest.mark.parametrize("named", ["issuer and serial", "key identifier"])
+@pytest.mark.parametrize("digest", ["sha256", "sha384", "sha512"])
+def test_we_believe_a_security_object_that_openssl_signed(
+    digest: str, named: str, openssl: OpenSsl, folder: Path, record_property: Note
+) -> None:
+    record_property("conformance", ("EF.SOD", openssl.name, "theirs to ours", "accepted"))
+    ours = read_sod(FILES[EF_SOD])
+    assert ours.digest_name == "sha256"
+    extracted = folder / "content"
+    (folder / "ours.der").write_bytes(read_tlv(FILES[EF_SOD], 0x77))
+    openssl(
+        *("cms", "-verify", "-noverify", "-inform", "DER", "-in", folder / "ours.der"),
+        *("-binary", "-out", extracted),
+    )
+    (folder / "key.pem").write_bytes(
+        SIGNER_PRIVATE.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    made = openssl(
+        *("cms", "-sign", "-in", extracted, "-binary", "-nodetach", "-outform", "DER"),
+        *("-signer", folder / "signer.pem", "-inkey", folder / "key.pem", "-md", digest),
+        *("-econtent_type", "2.23.136.1.1.1", "-nosmimecap", "-out", folder / "theirs.der"),
+        *(("-keyid",) if named == "key identifier" else ()),
+    )
+    assert made.returncode == 0, made.stderr
+    theirs = encode_tlv(0x77, (folder / "theirs.der").read_bytes())
+    verified = passive_authentication(
+        {**FILES, EF_SOD: theirs}, TrustAnchors([chain().csca], [revoking(99)]), NOON
+    )
+    assert verified.mrz == MRZ
