@@ -63,6 +63,9 @@ conformance: $(VENV) ## our documents read by other people's software, their vec
 	$(PYTEST) tests/conformance
 	$(PYTHON) -m tests.conformance.table
 
+fuzz: $(VENV) ## any bytes end in a value or our own error, 20 s for each decoder (SECONDS=20)
+	$(PYTHON) -m tests.fuzz --seconds $(or $(SECONDS),20)
+
 bench: $(VENV) ## ours against the bare work nobody can avoid; writes build/bench/results.json
 	$(PYTHON) -m tests.benchmarks
 

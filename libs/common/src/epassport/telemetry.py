@@ -18,6 +18,9 @@ from uuid import UUID
 import orjson
 import structlog
 
+from epassport import outage_log
+from epassport.outage_log import OutageLog
+
 # fmt: off
 FIELDS = frozenset(
     {
@@ -83,13 +86,22 @@ def configure(service: str, process: str, *, level: str, stream: BinaryIO | None
 class _Library(logging.Handler):
     """Messages of libraries, as templates: their arguments may hold anything."""
 
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self._outages = OutageLog()
+
     def emit(self, record: logging.LogRecord) -> None:
         trusted = record.args or record.name.split(".")[0] in TRUSTED_TEMPLATES
+        template = str(record.msg) if trusted and isinstance(record.msg, str) else "withheld"
+        if record.name.startswith(outage_log.LOGGERS):
+            explained = bool(record.exc_info)
+            if self._outages.take(record.name, template, explained=explained):
+                return
         structlog.get_logger().log(
             record.levelno,
             "library-message",
             logger=record.name,
-            template=str(record.msg) if trusted and isinstance(record.msg, str) else "withheld",
+            template=template,
             exc_info=record.exc_info,
         )
 

@@ -70,11 +70,14 @@ def integer(data: bytes, element: Element) -> int:
     value = content(data, element, INTEGER)
     if not 0 < len(value) <= _MAX_INTEGER_BYTES:
         raise InvalidCredential(Reason.MALFORMED, "an integer of another length")
-    return int.from_bytes(value, "big", signed=True)
+    number = int.from_bytes(value, "big", signed=True)
+    if len(value) != _integer_bytes(number):
+        raise InvalidCredential(Reason.MALFORMED, "an integer not in its shortest form")
+    return number
 
 
 def encode_integer(value: int) -> bytes:
-    return encode_tlv(INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+    return encode_tlv(INTEGER, value.to_bytes(_integer_bytes(value), "big", signed=True))
 
 
 def object_identifier(encoded: bytes) -> str:
@@ -105,3 +108,8 @@ def _base_128(arc: int) -> bytes:
     while arc := arc >> 7:
         digits.append(0x80 | arc & 0x7F)
     return bytes(reversed(digits))
+
+
+def _integer_bytes(value: int) -> int:
+    """Of two's complement: -128 fits one byte, 128 does not."""
+    return (value if value >= 0 else ~value).bit_length() // 8 + 1
