@@ -7,16 +7,15 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.conversation import Conversation
-from tests.conformance.environments import node_environment, python_environment
+from tests.conformance.environments import node_environment
 
 CONFORMANCE = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session")
-def cose_readers() -> Iterator[Conversation]:
-    folder = CONFORMANCE / "cose"
-    interpreter = python_environment(folder / "python-readers.txt", "cose-python-readers")
-    with Conversation(str(interpreter), str(folder / "python_readers.py")) as readers:
+def cose_readers(python_of_readers: Path) -> Iterator[Conversation]:
+    script = CONFORMANCE / "cose" / "python_readers.py"
+    with Conversation(str(python_of_readers), str(script)) as readers:
         yield readers
 
 
