@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -157,6 +158,24 @@ async def test_what_a_token_names_is_seen_once_the_reader_has_reached_it(db: Dat
     await to_the_end(reader(db))
     await waiting
     assert await rows(db, LIVE) == [("shelf/a", 2)]
+
+
+@pytest.mark.parametrize(
+    ("token", "is_reached"),
+    [
+        (Token(5, 100), True),
+        (Token(5, 101), False),
+        (Token(4, 200), True),  # a long transaction took its positions late
+        (Token(6, 50), False),  # and a quick one before it took lower ones
+    ],
+    ids=str,
+)
+async def test_a_token_is_compared_as_a_pair_of_transaction_and_position(
+    db: Database, token: Token, is_reached: bool
+) -> None:
+    await rows(db, "INSERT INTO checkpoints VALUES ($1, '5', 100)", shelves.reader)
+    with nullcontext() if is_reached else pytest.raises(NotVisibleYet):
+        await wait_for(db, shelves.reader, token, within=0)
 
 
 async def test_a_token_of_an_event_that_no_projection_names_is_reached_too(db: Database) -> None:
