@@ -202,6 +202,8 @@ GOOD = {"id": "a", "format": "dc+sd-jwt", "meta": {"vct_values": [VCT]}}
         ({"credentials": [GOOD | {"meta": {"vct_values": [1]}}]}, Reason.MALFORMED),
         ({"credentials": [GOOD | {"format": "mso_mdoc"}]}, Reason.MALFORMED),
         ({"credentials": [GOOD | {"claims": [{"path": [1.0]}]}]}, Reason.MALFORMED),
+        ({"credentials": [GOOD | {"claims": [{"path": ["a", -1]}]}]}, Reason.MALFORMED),
+        ({"credentials": [GOOD | {"claims": [{"path": ["a", True]}]}]}, Reason.MALFORMED),
         (
             {"credentials": [GOOD | {"claims": [{"path": ["a"], "values": [1.5]}]}]},
             Reason.MALFORMED,

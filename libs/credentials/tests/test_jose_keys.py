@@ -99,7 +99,6 @@ def test_a_header_that_names_no_key_cannot_cost_many_checks(own: TrustedKey, now
         {"x5c": [7]},
         {"x5c": ["MII"]},
         {"x5c": ["é"]},
-        {"x5c": [""] * (MAX_CERTIFICATES + 1)},
     ],
 )
 def test_a_malformed_name_of_a_key_is_refused(
@@ -112,6 +111,12 @@ def test_certificates_come_back_in_their_order(
     document_signer: x509.Certificate, csca: x509.Certificate
 ) -> None:
     assert read_x5c({"x5c": write_x5c([document_signer, csca])}) == [document_signer, csca]
+
+
+def test_a_chain_of_certificates_has_an_end(csca: x509.Certificate) -> None:
+    assert len(read_x5c({"x5c": write_x5c([csca] * MAX_CERTIFICATES)})) == MAX_CERTIFICATES
+    longer = {"x5c": write_x5c([csca] * (MAX_CERTIFICATES + 1))}
+    assert reason_of(read_x5c, longer) is Reason.MALFORMED
 
 
 @given(st.integers(1, 2**128))

@@ -272,13 +272,18 @@ def test_an_unknown_parameter_is_ignored() -> None:
         (b"vp_token={}&vp_token={}", Reason.MALFORMED),
         (b"state=%FF", Reason.MALFORMED),
         (b"state=\xff", Reason.MALFORMED),
-        (b"a=1&" * MAX_PARAMETERS + b"b=1", Reason.MALFORMED),
+        (b"&".join(b"p%d=1" % n for n in range(MAX_PARAMETERS + 1)), Reason.MALFORMED),
         (b"a=" + b"x" * MAX_RESPONSE_BYTES, Reason.TOO_LONG),
     ],
     ids=lambda value: str(value)[:30],
 )
 def test_a_body_that_is_no_form_is_refused(body: bytes, reason: Reason) -> None:
     assert reason_of(read_direct_post, body) is reason
+
+
+def test_a_form_may_have_sixteen_parameters() -> None:
+    body = b"&".join(b"p%d=1" % number for number in range(MAX_PARAMETERS))
+    assert len(read_direct_post(body)) == MAX_PARAMETERS == 16
 
 
 @given(

@@ -126,6 +126,16 @@ def test_the_client_must_be_the_one_of_the_certificate(
         assert refused is Reason.WRONG_CLIENT_ID
 
 
+def test_the_request_object_names_the_client_that_led_to_it(
+    shop: LocalSigner, leaf: x509.Certificate, anchor: x509.Certificate, now: datetime
+) -> None:
+    """Both names are of the one certificate, but they are two clients."""
+    by_hash = replace(REQUEST, client_id=x509_hash_client_id(leaf))
+    token = sign_request_object(by_hash, shop, [leaf])
+    refused = reason_of(open_request_object, token, [anchor], client_id=CLIENT, now=now)
+    assert refused is Reason.WRONG_CLIENT_ID
+
+
 def test_a_response_to_another_host_is_refused(
     shop: LocalSigner, leaf: x509.Certificate, anchor: x509.Certificate, now: datetime
 ) -> None:
