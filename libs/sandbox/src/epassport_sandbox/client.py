@@ -17,6 +17,7 @@ from epassport_sandbox.people import DemoPerson
 T = TypeVar("T")
 
 TOKEN_REUSED_FOR = timedelta(hours=1)
+AGAIN_AFTER_SECONDS = (0.2, 0.5, 1.0, 2.0, 0.0)
 
 
 class Refused(SandboxError):
@@ -68,13 +69,21 @@ class Client:
         key: str | None = None,
         channel: str | None = None,
     ) -> Answer:
-        """POST under a fresh idempotency key, or the given one. Raises Refused."""
+        """POST under a fresh idempotency key, or the given one. Raises Refused.
+
+        Where a service is not available for a moment, the same command is sent again under the
+        same key: it has one effect, whatever became of the first.
+        """
         headers = self._headers(person) | {"Idempotency-Key": key or str(uuid4())}
         if channel is not None:
             headers["X-Channel"] = channel
-        response = await self._http.post(
-            f"{self._urls[service]}/v1{path}", json=body, headers=headers
-        )
+        for pause in AGAIN_AFTER_SECONDS:
+            response = await self._http.post(
+                f"{self._urls[service]}/v1{path}", json=body, headers=headers
+            )
+            if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            await asyncio.sleep(pause)
         return Answer(_content(response, path))
 
     async def query(
