@@ -24,7 +24,11 @@ from epassport.shell import build_app
 pytestmark = pytest.mark.stack
 
 ISSUER = Issuer()
-OPERATOR = ISSUER.token(sub="oleg", roles=["platform-operator"])
+
+
+def operator() -> str:
+    """Made when it is used: it is good for a minute."""
+    return ISSUER.token(sub="oleg", roles=["platform-operator"])
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -48,7 +52,7 @@ async def client(db: Database) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def order(client: httpx.AsyncClient, path: str, key: str, **body: Any) -> httpx.Response:
-    headers = {**bearer(OPERATOR), "Idempotency-Key": key, "Content-Type": "application/json"}
+    headers = {**bearer(operator()), "Idempotency-Key": key, "Content-Type": "application/json"}
     content = json.dumps({"reason": "the build is mended", **body})
     return await client.post(f"/v1/operations/{path}", content=content, headers=headers)
 
@@ -67,12 +71,12 @@ async def test_an_operator_sees_what_is_held_and_replays_it_once(
 ) -> None:
     desk = Desk(db)
     await desk.receive(*held("shelf/a", behind=1))
-    listed = await client.get("/v1/operations/parked", headers=bearer(OPERATOR))
+    listed = await client.get("/v1/operations/parked", headers=bearer(operator()))
     (stream,) = listed.json()
     named = {name: stream[name] for name in ("consumer", "topic", "partition", "offset")}
     assert (named["offset"], stream["cause"], stream["records"]) == (0, "malformed-event", 2)
     inside = await client.get(
-        "/v1/operations/parked/records", params=named, headers=bearer(OPERATOR)
+        "/v1/operations/parked/records", params=named, headers=bearer(operator())
     )
     assert [record["offset"] for record in inside.json()] == [0, 1]
     discarded = await order(client, "parked/discard", "k1", **named)
@@ -130,11 +134,11 @@ async def test_lists_answer_an_operator_and_are_bounded(
     for _ in range(3):
         await stuck_task(db)
     for name in ("parked", "tasks", "refusals", "deadlines", "circuits", "actions"):
-        answer = await client.get(f"/v1/operations/{name}", headers=bearer(OPERATOR))
+        answer = await client.get(f"/v1/operations/{name}", headers=bearer(operator()))
         assert answer.status_code == 200, name
-    two = await client.get("/v1/operations/tasks", params={"limit": 2}, headers=bearer(OPERATOR))
+    two = await client.get("/v1/operations/tasks", params={"limit": 2}, headers=bearer(operator()))
     assert len(two.json()) == 2
-    none = await client.get("/v1/operations/tasks", params={"limit": 0}, headers=bearer(OPERATOR))
+    none = await client.get("/v1/operations/tasks", params={"limit": 0}, headers=bearer(operator()))
     assert none.status_code == 422
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import contextlib
+import fcntl
 import itertools
 import json
 import os
@@ -30,7 +32,7 @@ class Page:
         self.failures: list[str] = []
 
     async def open(self) -> None:
-        target = await self.send("Target.createTarget", url="about:blank", width=1400, height=1000)
+        target = await self.send("Target.createTarget", url="about:blank")
         attached = await self.send("Target.attachToTarget", flatten=True, **target)
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
@@ -74,15 +76,17 @@ class Page:
 
     async def picture(self, path: Path) -> None:
         shot = await self.send("Page.captureScreenshot", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(shot["data"]))
+        await asyncio.to_thread(path.write_bytes, base64.b64decode(shot["data"]))
 
     async def listen(self) -> None:
         while True:
             message = json.loads((await self._reader.readuntil(b"\0"))[:-1])
             waiting = self._waiting.pop(message.get("id", 0), None)
             if waiting is not None:
-                assert "error" not in message, message
-                waiting.set_result(message["result"])
+                if "error" in message:
+                    waiting.set_exception(RuntimeError(message["error"]["message"]))
+                else:
+                    waiting.set_result(message["result"])
             elif message.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
                 self.failures.append(json.dumps(message["params"])[:500])
 
@@ -91,15 +95,22 @@ class Page:
 async def chromium() -> AsyncIterator[Page]:
     program = installed()
     assert program is not None, "asked for before"
-    # The child reads from descriptor 3 and writes to 4; a shell moves them there.
+    # The child reads from descriptor 3 and writes to 4.
     to_read, to_write = os.pipe()
     from_read, from_write = os.pipe()
+
+    def to_three_and_four() -> None:
+        high = [fcntl.fcntl(each, fcntl.F_DUPFD, 20) for each in (to_read, from_write)]
+        os.dup2(high[0], 3)
+        os.dup2(high[1], 4)
+
     with tempfile.TemporaryDirectory() as profile:
         process = await asyncio.create_subprocess_exec(
-            "sh", "-c", f'exec "$0" "$@" 3<&{to_read} 4>&{from_write}', program,
+            program,
             "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-            "--no-first-run", "--remote-debugging-pipe", f"--user-data-dir={profile}",
-            pass_fds=[to_read, from_write],
+            "--no-first-run", "--window-size=1400,1000", "--remote-debugging-pipe",
+            f"--user-data-dir={profile}",
+            pass_fds=[3, 4], preexec_fn=to_three_and_four,
             stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         os.close(to_read)
@@ -120,5 +131,6 @@ async def chromium() -> AsyncIterator[Page]:
             await asyncio.gather(listening, return_exceptions=True)
             outgoing.close()
             incoming.close()
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
             await process.wait()

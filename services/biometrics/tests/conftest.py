@@ -186,6 +186,15 @@ class Bureau:
         told = await self.get("/adjudications", Role.ADJUDICATOR, who=who)
         return {case["case_id"] for case in told["adjudications"]}
 
+    async def escalated(self, case_id: UUID) -> None:
+        """Returns once a supervisor has the case to answer."""
+        async with asyncio.timeout(SETTLED_WITHIN_SECONDS):
+            while True:
+                told = await self.get("/adjudications", Role.SUPERVISOR)
+                if str(case_id) in {each["case_id"] for each in told["adjudications"]}:
+                    return
+                await asyncio.sleep(0.05)
+
     async def hear(self, event: ContractEvent, stream: str) -> None:
         record = Incoming(
             home_topic(type(event), ServiceName.ENROLLMENT).name, 0, 0, stream, 1, uuid4(),

@@ -26,10 +26,11 @@ from enrolled import (
 )
 
 from biometrics.record import ADJUDICATION_PATIENCE, aggregate
-from biometrics.record_commands import Adjudicate, Officer, Reason, Verdict
+from biometrics.record_commands import Adjudicate, Appeal, Officer, Reason, Verdict
 from biometrics.record_events import (
     AdjudicationEscalated,
     AdjudicationOverdue,
+    AppealOpened,
     BiometricsAccepted,
     DuplicateConfirmed,
     DuplicateDismissed,
@@ -156,3 +157,51 @@ def test_each_who_is_waited_for_has_three_days() -> None:
     ended = [EndWait(WAIT)]
     retired = RecordRetired(LATER, APPLICATION, wholly=False, cases=(CASE,))
     assert [aggregate.waits(event) for event in (CONFIRMED, DISMISSED, retired)] == [ended] * 3
+
+
+CONFIRMED_LIFE: list[Event] = [
+    *SUSPECTED,
+    answered(FIRST, SAME),
+    answered(SECOND, SAME),
+    CONFIRMED,
+]
+APPEAL = Appeal(LATER, CASE, SUPERVISOR, "twin-brother")
+APPEALED = AppealOpened(LATER, CASE, APPLICATION, SUPERVISOR, "twin-brother")
+
+
+def test_a_confirmed_duplicate_is_appealed_once() -> None:
+    given(*CONFIRMED_LIFE).when(APPEAL).then(APPEALED)
+    given(*CONFIRMED_LIFE, APPEALED).when(APPEAL).then_nothing()
+    again = [*CONFIRMED_LIFE, APPEALED, answered(THIRD, SAME), CONFIRMED]
+    given(*again).when(APPEAL).then_refused(Reason.APPEALED_BEFORE)
+
+
+def test_what_is_not_confirmed_is_not_appealed() -> None:
+    given(*SUSPECTED).when(APPEAL).then_refused(Reason.NO_DUPLICATE)
+    given().when(APPEAL).then_refused(Reason.UNKNOWN_CASE)
+    dismissed = [*SPLIT, answered(SUPERVISOR, DIFFERENT), DISMISSED, ACCEPTED]
+    given(*dismissed).when(APPEAL).then_refused(Reason.NO_DUPLICATE)
+
+
+def test_who_was_rejected_applies_again_instead_of_appealing() -> None:
+    retired = RecordRetired(LATER, APPLICATION, wholly=True, cases=())
+    given(*CONFIRMED_LIFE, retired).when(APPEAL).then_refused(Reason.RETIRED)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "then"), [(SAME, [CONFIRMED]), (DIFFERENT, [DISMISSED, ACCEPTED])]
+)
+def test_an_appeal_is_decided_by_a_supervisor_who_has_taken_no_part(
+    verdict: Verdict, then: list[Event]
+) -> None:
+    life = [*CONFIRMED_LIFE, APPEALED]
+    given(*life).when(says(SUPERVISOR, verdict)).then(answered(SUPERVISOR, verdict), *then)
+    promoted = replace(says(FIRST, verdict), is_supervisor=True)
+    given(*life).when(promoted).then_refused(Reason.FOUR_EYES)
+    given(*life).when(says(THIRD, verdict)).then_refused(Reason.CASE_ESCALATED)
+
+
+def test_an_appeal_that_waits_too_long_is_overdue() -> None:
+    (wait,) = aggregate.waits(APPEALED)
+    assert isinstance(wait, StartWait)
+    assert wait.due_at == LATER + ADJUDICATION_PATIENCE

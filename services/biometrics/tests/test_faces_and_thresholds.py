@@ -1,11 +1,12 @@
 """The gate for faces, and what a score means on which day."""
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from biometrics import thresholds
 from biometrics.faces import MAX_BYTES, FaceFault, FaceRejected, check_face
@@ -18,10 +19,33 @@ PORTRAIT = draw_portrait(7, Sex.FEMALE, 40)
 ENGINE = "sourceafis-3.18.1-java"
 
 
-def jpeg(width: int, height: int, mode: str = "RGB") -> bytes:
+def jpeg(width: int, height: int, mode: str = "RGB", colour: tuple[int, ...] | int = 0) -> bytes:
+    return saved(Image.new(mode, (width, height), colour))
+
+
+def saved(picture: Image.Image) -> bytes:
     file = io.BytesIO()
-    Image.new(mode, (width, height)).save(file, "JPEG")
+    picture.save(file, "JPEG")
     return file.getvalue()
+
+
+def changed(change: Callable[[float], float]) -> bytes:
+    return saved(opened(PORTRAIT).point([min(255, int(change(n % 256))) for n in range(768)]))
+
+
+def blurred(portrait: bytes) -> bytes:
+    return saved(opened(portrait).filter(ImageFilter.GaussianBlur(8)))
+
+
+def grating() -> bytes:
+    """Structure everywhere: a wall, a page, a hand over the lens."""
+    picture = Image.new("L", (413, 531), 128)
+    picture.putdata([96 if (n // 413 // 12 + n % 413 // 12) % 2 else 160 for n in range(413 * 531)])
+    return saved(picture.convert("RGB"))
+
+
+def opened(portrait: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(portrait))
 
 
 def test_a_portrait_passes() -> None:
@@ -40,6 +64,11 @@ def test_a_portrait_passes() -> None:
         (jpeg(1300, 1500), FaceFault.WRONG_SIZE),
         (jpeg(400, 400), FaceFault.NOT_UPRIGHT),
         (jpeg(413, 531, "L"), FaceFault.NOT_COLOUR),
+        (changed(lambda gray: gray * 0.15), FaceFault.TOO_DARK),
+        (changed(lambda gray: 200 + gray * 0.9), FaceFault.TOO_BRIGHT),
+        (jpeg(413, 531, colour=(128, 128, 128)), FaceFault.NO_FACE_REGION),
+        (grating(), FaceFault.NO_FACE_REGION),
+        (blurred(PORTRAIT), FaceFault.BLURRED),
     ],
 )
 def test_a_picture_that_cannot_be_used_is_refused(picture: bytes, fault: FaceFault) -> None:

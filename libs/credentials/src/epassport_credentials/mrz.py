@@ -10,12 +10,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import cycle
+from operator import mul
+from string import ascii_uppercase, digits
 
 from epassport_credentials.errors import InvalidCredential, Reason
 
 _ZONE = re.compile(r"[A-Z0-9<]*")
 _DATE = re.compile(r"[0-9<]{6}")
 _WEIGHTS = (7, 3, 1)
+_VALUES = {sign: value for value, sign in enumerate(digits + ascii_uppercase)} | {"<": 0}
 
 TD3_LENGTH, TD1_LENGTH = 44, 30
 _NUMBER, _TD1_OPTIONAL = 9, 15
@@ -41,7 +45,7 @@ class Mrz:
 
 def check_digit(text: str) -> str:
     """Doc 9303-3 §4.9: weights 7, 3, 1 modulo 10; A is 10, Z is 35, < is 0."""
-    total = sum(_value(sign) * _WEIGHTS[place % 3] for place, sign in enumerate(text))
+    total = sum(map(mul, map(_VALUES.__getitem__, text), cycle(_WEIGHTS)))
     return str(total % 10)
 
 
@@ -185,10 +189,6 @@ def zone_lines(lines: Sequence[str], *, count: int, length: int) -> Sequence[str
 def expect_digit(text: str, digit: str, name: str) -> None:
     if check_digit(text) != digit:
         raise InvalidCredential(Reason.WRONG_CHECK_DIGIT, name)
-
-
-def _value(sign: str) -> int:
-    return 0 if sign == "<" else int(sign, 36)
 
 
 def _checked(text: str) -> str:

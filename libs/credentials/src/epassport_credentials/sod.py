@@ -36,7 +36,7 @@ from epassport_credentials.der import (
 )
 from epassport_credentials.errors import InvalidCredential, Reason
 from epassport_credentials.signer import Signer, der_signature
-from epassport_credentials.tlv import encode_tlv, read_tlv
+from epassport_credentials.tlv import encode_tlv, read_object, read_tlv
 
 LDS_SECURITY_OBJECT_OID = "2.23.136.1.1.1"
 # One certificate and 16 hashes of SHA-512 take less than 4 kB; RSA keys add up to 2 kB.
@@ -69,6 +69,7 @@ _ECDSA = {
     _oid("1.2.840.10045.4.3.4"): "sha512",
 }
 _NUMBERS = frozenset(range(1, 17))  # of data groups
+_VERSION_3 = bytes.fromhex("A003020102")  # of a certificate
 # Context-specific tags: [0] constructed and primitive, [1] and [3] constructed.
 _FIRST, _FIRST_PRIMITIVE, _SECOND, _FOURTH = 0xA0, 0x80, 0xA1, 0xA3
 
@@ -276,26 +277,35 @@ def _listed_hashes(entries: bytes, size: int) -> Mapping[int, bytes]:
 
 def _check_signer(message: bytes, signer: list[Element], certificate: Element) -> None:
     """By issuer and serial number in version 1, by key identifier in 3 (RFC 5652 §5.3)."""
-    to_be_signed, *_ = _exactly(members(message, certificate), SEQUENCE, SEQUENCE, BIT_STRING)
-    fields = members(message, to_be_signed)
-    if len(fields) < 7 or fields[0][0] != _FIRST:
-        raise InvalidCredential(Reason.MALFORMED, "not a certificate of version 3")
     version, named = integer(message, signer[0]), signer[1]
     if version == 1:
         issuer, serial = _exactly(members(message, named), SEQUENCE, INTEGER)
-        same = _whole(message, issuer) == _whole(message, fields[3])
-        same = same and _whole(message, serial) == _whole(message, fields[1])
+        same = _is_of(message, certificate, _whole(message, issuer), _whole(message, serial))
     elif version == 3:
         named_key = content(message, named, _FIRST_PRIMITIVE)
-        same = named_key == _key_identifier(message, fields)
+        same = named_key == _key_identifier(message, certificate)
     else:
         raise InvalidCredential(Reason.UNKNOWN_VERSION, f"SignerInfo of version {version}")
     if not same:
         raise InvalidCredential(Reason.MALFORMED, "the certificate is not the signer's")
 
 
-def _key_identifier(message: bytes, fields: list[Element]) -> bytes | None:
+def _is_of(message: bytes, certificate: Element, issuer: bytes, serial: bytes) -> bool:
+    """A certificate begins with its version, serial number, signature algorithm and issuer."""
+    _, start, _ = read_object(message, certificate[2])
+    place = start + len(_VERSION_3)
+    if message[start:place] != _VERSION_3 or not message.startswith(serial, place):
+        return False
+    _, _, place = read_object(message, place + len(serial))
+    return message.startswith(issuer, place)
+
+
+def _key_identifier(message: bytes, certificate: Element) -> bytes | None:
     """Of the extensions, which are the last field of a certificate to be signed."""
+    to_be_signed, *_ = _exactly(members(message, certificate), SEQUENCE, SEQUENCE, BIT_STRING)
+    fields = members(message, to_be_signed)
+    if not fields:
+        return None
     _, _, start, end = fields[-1]
     if fields[-1][0] != _FOURTH:
         return None

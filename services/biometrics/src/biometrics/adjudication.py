@@ -3,6 +3,7 @@
 - Two different adjudicators, neither of them the officer who took the samples, answer
   without knowing of each other; nothing is ever rejected by a score.
 - Both the same: decided. Otherwise a supervisor who has taken no part decides.
+- A confirmed duplicate can be appealed once; then one more supervisor decides.
 - A dismissed suspicion accepts the samples, where the kind's own-record rule holds as well.
 """
 
@@ -10,11 +11,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from biometrics.record_commands import Adjudicate, Reason, Search, Verdict
+from biometrics.record_commands import Adjudicate, Appeal, Reason, Search, Verdict
 from biometrics.record_events import (
     AdjudicationEscalated,
     AdjudicationRequested,
     AdjudicatorDecided,
+    AppealOpened,
     BiometricRecord,
     BiometricsAccepted,
     Case,
@@ -23,6 +25,7 @@ from biometrics.record_events import (
     Enrolment,
     Event,
     OwnRecordMissing,
+    Status,
 )
 from epassport import Refused
 from epassport_contracts.events.enrollment import ApplicationKind
@@ -57,6 +60,22 @@ def adjudicate(command: Adjudicate, record: BiometricRecord) -> Decided:
         command.at, command.case_id, command.by, command.verdict, command.reason_code
     )
     return [decided, *_consequences(command, case, enrolment)]
+
+
+def appeal(command: Appeal, record: BiometricRecord) -> Decided:
+    """While the application stands; who was rejected applies again instead."""
+    case = record.cases.get(command.case_id)
+    if case is None:
+        return Refused(Reason.UNKNOWN_CASE)
+    enrolment = record.enrolment(case.application_id)
+    if enrolment.status is Status.RETIRED:
+        return Refused(Reason.RETIRED)
+    if case.was_appealed:
+        return [] if not case.is_closed else Refused(Reason.APPEALED_BEFORE)
+    if enrolment.status is not Status.DUPLICATE or not case.is_closed:
+        return Refused(Reason.NO_DUPLICATE)
+    about = (command.at, command.case_id, case.application_id)
+    return [AppealOpened(*about, command.by, command.reason_code)]
 
 
 def _not_this_role(command: Adjudicate, case: Case) -> Reason | None:

@@ -11,7 +11,7 @@ from biometrics.access import ADJUDICATION
 from biometrics.case_view import Side, open_case, states_of
 from biometrics.codes import Code
 from biometrics.context import App
-from biometrics.record_commands import Adjudicate, Officer, Verdict
+from biometrics.record_commands import Adjudicate, Appeal, Officer, Verdict
 from epassport import Outcome, Role
 from epassport.http import Call, Routes, View, json_response
 from epassport.problems import NotFound
@@ -23,6 +23,12 @@ class DecisionBody(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     verdict: Verdict
+    reason_code: Code
+
+
+class AppealBody(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
     reason_code: Code
 
 
@@ -52,10 +58,7 @@ async def read_adjudication(case_id: UUID, view: View[App]) -> Response:
 
 @routes.command("decide-adjudication", "/v1/adjudications/{case_id}/decisions")
 async def decide_adjudication(case_id: UUID, body: DecisionBody, call: Call[App]) -> Outcome:
-    async with call.app.database.connection() as connection:
-        case = await readmodel.case_of(readmodel.records.on(connection), case_id)
-    if case is None:
-        raise NotFound
+    holder_id = await _holder_of(call, case_id)
     command = Adjudicate(
         call.now,
         case_id,
@@ -65,7 +68,24 @@ async def decide_adjudication(case_id: UUID, body: DecisionBody, call: Call[App]
         body.verdict,
         body.reason_code,
     )
-    return await call.send(record.stream(case["holder_id"]), command)
+    return await call.send(record.stream(holder_id), command)
+
+
+@routes.command("appeal-adjudication", "/v1/adjudications/{case_id}/appeals")
+async def appeal(case_id: UUID, body: AppealBody, call: Call[App]) -> Outcome:
+    """Opens the case again, for a supervisor who has taken no part."""
+    holder_id = await _holder_of(call, case_id)
+    command = Appeal(call.now, case_id, Officer.of(call.actor), body.reason_code)
+    return await call.send(record.stream(holder_id), command)
+
+
+async def _holder_of(call: Call[App], case_id: UUID) -> UUID:
+    async with call.app.database.connection() as connection:
+        case = await readmodel.case_of(readmodel.records.on(connection), case_id)
+    if case is None:
+        raise NotFound
+    holder_id: UUID = case["holder_id"]
+    return holder_id
 
 
 def _shown(side: Side) -> dict[str, object]:

@@ -10,6 +10,7 @@ from biometrics.record_events import (
     AdjudicationOverdue,
     AdjudicationRequested,
     AdjudicatorDecided,
+    AppealOpened,
     BiometricsAccepted,
     DuplicateConfirmed,
     DuplicateDismissed,
@@ -131,9 +132,16 @@ _STATUS: Mapping[type, Status] = {
     AdjudicationRequested: Status.SUSPECTED,
     DuplicateConfirmed: Status.DUPLICATE,
     BiometricsAccepted: Status.ACCEPTED,
+    AppealOpened: Status.SUSPECTED,
 }
 
-Settled = OwnRecordMissing | AdjudicationRequested | DuplicateConfirmed | BiometricsAccepted
+Settled = (
+    AppealOpened
+    | OwnRecordMissing
+    | AdjudicationRequested
+    | DuplicateConfirmed
+    | BiometricsAccepted
+)
 
 
 @records.projects(*_STATUS)
@@ -227,12 +235,19 @@ async def case_answered(wave: Sequence[Recorded[AdjudicatorDecided]], tables: Ta
 
 _STATE: Mapping[type, tuple[str | None, bool | None]] = {  # state, is it overdue?
     AdjudicationEscalated: ("escalated", False),
+    AppealOpened: ("escalated", False),
     AdjudicationOverdue: (None, True),
     DuplicateConfirmed: ("closed", None),
     DuplicateDismissed: ("closed", None),
 }
 
-CaseMoved = AdjudicationEscalated | AdjudicationOverdue | DuplicateConfirmed | DuplicateDismissed
+CaseMoved = (
+    AdjudicationEscalated
+    | AppealOpened
+    | AdjudicationOverdue
+    | DuplicateConfirmed
+    | DuplicateDismissed
+)
 
 
 @records.projects(*_STATE)

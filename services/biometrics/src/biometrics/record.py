@@ -17,6 +17,7 @@ from uuid import UUID
 from biometrics import adjudication, enrolment, holder_check
 from biometrics.record_commands import (
     Adjudicate,
+    Appeal,
     CheckFinger,
     Command,
     ConcludeSearch,
@@ -35,6 +36,7 @@ from biometrics.record_events import (
     AdjudicationOverdue,
     AdjudicationRequested,
     AdjudicatorDecided,
+    AppealOpened,
     BiometricRecord,
     BiometricsAccepted,
     Case,
@@ -82,6 +84,8 @@ def decide(command: Command, record: BiometricRecord) -> Decided:
             return enrolment.conclude(command, record)
         case Adjudicate():
             return adjudication.adjudicate(command, record)
+        case Appeal():
+            return adjudication.appeal(command, record)
         case RetireRecord():
             return _retire(command, record)
         case OrderRelease():
@@ -163,6 +167,10 @@ def evolve(record: BiometricRecord, event: Event) -> BiometricRecord:
         case DuplicateConfirmed(_, case_id, application_id):
             confirmed = _with_enrolment(record, application_id, status=Status.DUPLICATE)
             return _with_case(confirmed, case_id, is_closed=True)
+        case AppealOpened(_, case_id, application_id):
+            suspected = _with_enrolment(record, application_id, status=Status.SUSPECTED)
+            again = {"is_escalated": True, "is_closed": False, "was_appealed": True}
+            return _with_case(suspected, case_id, **again)
         case DuplicateDismissed(_, case_id):
             return _with_case(record, case_id, is_closed=True)
         case BiometricsAccepted(_, application_id):
@@ -266,7 +274,7 @@ def _with_ticket(record: BiometricRecord, ticket_id: UUID, **changes: Any) -> Bi
 def waits(event: Event) -> Sequence[StartWait | EndWait]:
     """A suspected duplicate waits for people, so somebody hears when they do not come."""
     match event:
-        case AdjudicationRequested() | AdjudicationEscalated():
+        case AdjudicationRequested() | AdjudicationEscalated() | AppealOpened():
             return [StartWait(_wait(event.case_id), event.at + ADJUDICATION_PATIENCE)]
         case DuplicateConfirmed() | DuplicateDismissed():
             return [EndWait(_wait(event.case_id))]

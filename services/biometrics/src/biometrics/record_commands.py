@@ -37,6 +37,8 @@ class Reason(StrEnum):
     CASE_NOT_ESCALATED = "biometrics-case-not-escalated"
     CASE_ESCALATED = "biometrics-case-escalated"
     ALREADY_ANSWERED = "biometrics-already-answered"
+    NO_DUPLICATE = "biometrics-no-duplicate-confirmed"
+    APPEALED_BEFORE = "biometrics-appealed-before"
     # The person at the counter cannot be compared so.
     NOT_ENROLLED = "biometrics-not-enrolled"
     FINGERS_EXCEPTED = "biometrics-fingers-excepted"
@@ -165,6 +167,16 @@ class Adjudicate:
 
 
 @dataclass(frozen=True)
+class Appeal:
+    """The applicant says that it is not so; a supervisor records it."""
+
+    at: datetime
+    case_id: UUID
+    by: Officer
+    reason_code: str
+
+
+@dataclass(frozen=True)
 class RetireRecord:
     """From the end of an application; has_other_document keeps the holder's other enrolments."""
 
@@ -226,6 +238,7 @@ Command = (
     | ExceptFingers
     | ConcludeSearch
     | Adjudicate
+    | Appeal
     | RetireRecord
     | OrderRelease
     | ReleaseImages

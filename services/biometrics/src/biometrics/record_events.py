@@ -138,6 +138,17 @@ class DuplicateDismissed:
 
 
 @dataclass(frozen=True)
+class AppealOpened:
+    """A confirmed duplicate is looked at again, by somebody who has taken no part."""
+
+    at: datetime
+    case_id: UUID
+    application_id: UUID
+    by: Officer
+    reason_code: str
+
+
+@dataclass(frozen=True)
 class BiometricsAccepted:
     at: datetime
     application_id: UUID
@@ -219,6 +230,7 @@ Event = (
     | AdjudicationOverdue
     | DuplicateConfirmed
     | DuplicateDismissed
+    | AppealOpened
     | BiometricsAccepted
     | RecordRetired
     | ReleaseOrdered
@@ -261,12 +273,13 @@ class Enrolment:
 
 @dataclass(frozen=True)
 class Case:
-    """verdicts: of the two adjudicators, in the order they came."""
+    """verdicts: of all who answered, in the order they came. was_appealed: this happens once."""
 
     application_id: UUID
     verdicts: Mapping[Officer, Verdict] = field(default_factory=dict)
     is_escalated: bool = False
     is_closed: bool = False
+    was_appealed: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from biometrics.engine.quality import (
     Gray,
     check_minutiae,
     examine,
+    grade,
     read_capture,
 )
 from epassport_sandbox.fingerprints import Finger, blank, impression, noise, png, worn
@@ -92,6 +93,24 @@ def test_a_worn_finger_has_no_ridges(seed: int) -> None:
 
 def test_a_negative_is_inverted() -> None:
     assert fault_of_picture(255 - GOOD) is CaptureFault.INVERTED
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_finger_over_the_edge_of_the_sensor_is_cut_off(seed: int) -> None:
+    whole = impression(Finger(seed), 0)
+    for shifted in (
+        np.pad(whole[:, 130:], ((0, 0), (0, 130)), constant_values=244),
+        np.pad(whole[:, :-130], ((0, 0), (130, 0)), constant_values=244),
+        np.pad(whole[150:], ((0, 150), (0, 0)), constant_values=244),
+    ):
+        assert fault_of_picture(shifted) is CaptureFault.CUT_OFF
+
+
+def test_of_two_captures_the_larger_and_clearer_grades_higher() -> None:
+    whole = impression(Finger(1), 0)
+    small = whole.copy()
+    small[:, :130] = 244
+    assert grade(examine(Capture(whole, 500))) > grade(examine(Capture(small, 500)))
 
 
 def test_a_fingertip_is_too_small_a_contact() -> None:

@@ -43,6 +43,15 @@ class Nfiq2:
                 self._pool = _pool()
         raise EngineUnavailable("NFIQ 2 died or did not answer, twice")
 
+    @property
+    def pids(self) -> list[int]:
+        """Of the running process, if it runs: for limits and fault tests."""
+        return list(self._pool._processes or ())
+
+    async def load(self) -> None:
+        """Raises OSError, ImportError or BrokenProcessPool where the library does not load."""
+        await asyncio.get_running_loop().run_in_executor(self._pool, _load)
+
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -58,7 +67,7 @@ async def open_nfiq2() -> Nfiq2 | None:
         return None
     gate = Nfiq2()
     try:
-        await asyncio.get_running_loop().run_in_executor(gate._pool, _load)
+        await gate.load()
     except (OSError, ImportError, BrokenProcessPool):
         gate.close()
         return None
