@@ -177,6 +177,46 @@ async def test_a_new_key_of_the_issuer_is_fetched(monkeypatch: pytest.MonkeyPatc
     assert issuer.asked == 2
 
 
+async def test_a_token_that_was_good_is_refused_once_the_issuer_has_withdrawn_its_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    issuer = Issuer()
+    verifier, token = issuer.verifier(), issuer.token()
+    await verifier.actor_of(f"Bearer {token}")
+    issuer.key = new_key("ES256")
+    monkeypatch.setattr("epassport.oidc.MAX_KEY_AGE_SECONDS", 0.0)
+    monkeypatch.setattr("epassport.oidc.MIN_REFRESH_SECONDS", 0.0)
+    with pytest.raises(Problem) as refused:
+        await verifier.actor_of(f"Bearer {token}")
+    assert refused.value.reason in (Reason.TOKEN_UNKNOWN_KEY, Reason.TOKEN_BAD_SIGNATURE)
+
+
+async def test_a_token_that_was_good_is_refused_with_another_signature() -> None:
+    issuer = Issuer()
+    verifier, token = issuer.verifier(), issuer.token()
+    await verifier.actor_of(f"Bearer {token}")
+    signed, _, signature = token.rpartition(".")
+    other = f"{signed}.{'A' if signature[0] != 'A' else 'B'}{signature[1:]}"
+    with pytest.raises(Problem) as refused:
+        await verifier.actor_of(f"Bearer {other}")
+    assert refused.value.reason == Reason.TOKEN_BAD_SIGNATURE
+
+
+async def test_a_token_that_was_good_ends_with_its_expiry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("epassport.clock.REREAD_SECONDS", 0.0)
+    issuer = Issuer()
+    file = tmp_path / "clock"
+    file.write_text("0")
+    verifier, token = issuer.verifier(Clock(file)), issuer.token()
+    await verifier.actor_of(f"Bearer {token}")
+    file.write_text(str(timedelta(days=1).total_seconds()))
+    with pytest.raises(Problem) as refused:
+        await verifier.actor_of(f"Bearer {token}")
+    assert refused.value.reason == Reason.TOKEN_EXPIRED
+
+
 async def test_known_keys_stay_in_use_while_the_issuer_is_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

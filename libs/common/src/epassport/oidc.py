@@ -5,9 +5,11 @@ Order: size and shape, algorithm, key, signature, and only then issuer, audience
 
 import asyncio
 import base64
+import hashlib
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +34,7 @@ LEEWAY_SECONDS = 5
 MAX_TOKEN_CHARACTERS = 8_192
 MAX_JWKS_BYTES = 256 * 1024
 MAX_KEY_AGE_SECONDS = 600.0
+KEPT_TOKENS = 1_024
 MIN_REFRESH_SECONDS = 5.0
 
 _REGISTRY = jws.JWSRegistry(algorithms=ALGORITHMS)
@@ -90,14 +93,28 @@ class PublicKeys:
             return bytes(octets)
 
 
+@dataclass(frozen=True)
+class _Proved:
+    """A token whose signature this key has verified: it need not be verified again."""
+
+    key_id: str
+    key: Key
+    payload: Mapping[str, Any]
+
+
 class TokenVerifier:
-    """Turns the Authorization header into an actor, or into a 401 with its reason."""
+    """Turns the Authorization header into an actor, or into a 401 with its reason.
+
+    A signature is verified once per token, as long as the issuer shows the same key; what the
+    token says of issuer, audience and time is looked at each time.
+    """
 
     def __init__(self, issuer: str, audience: str, keys: PublicKeys, clock: Clock) -> None:
         self._issuer = issuer
         self._audience = audience
         self._keys = keys
         self._clock = clock
+        self._proved: dict[bytes, _Proved] = {}
 
     async def actor_of(self, authorization: str | None) -> Actor:
         token = _bearer(authorization)
@@ -106,6 +123,16 @@ class TokenVerifier:
         return _actor(claims)
 
     async def _verified(self, token: str) -> Mapping[str, Any]:
+        digest = hashlib.sha256(token.encode()).digest()  # no token is kept
+        proved = self._proved.get(digest)
+        if proved is None or await self._keys.find(proved.key_id) is not proved.key:
+            proved = await self._prove(token)
+            self._proved[digest] = proved
+            while len(self._proved) > KEPT_TOKENS:
+                del self._proved[next(iter(self._proved))]
+        return proved.payload
+
+    async def _prove(self, token: str) -> _Proved:
         header, payload = _parts(token)
         key_id = header.get("kid")
         if header.get("alg") not in ALGORITHMS or not isinstance(key_id, str):
@@ -120,7 +147,7 @@ class TokenVerifier:
         except (JoseError, ValueError, TypeError):
             # Also a key of another type than `alg` asks for.
             raise Problem(Reason.TOKEN_MALFORMED) from None
-        return payload
+        return _Proved(key_id, key, payload)
 
     def _check(self, claims: Mapping[str, Any]) -> None:
         audience = claims.get("aud")

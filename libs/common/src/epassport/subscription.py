@@ -33,6 +33,7 @@ from epassport.watchdog import Standing
 
 SLICE_LIMIT = 500
 SLEEP_MS = 1  # FastStream's after an empty poll; how long a poll takes says `kafka.py`
+FETCH_WAIT_MS = 1_000  # what a fetch waits for records; the first one ends it
 COMMIT_SECONDS = 5.0
 COMMIT_EVERY_SECONDS = 1.0
 REVOKE_SECONDS = 10.0
@@ -89,6 +90,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             auto_offset_reset="earliest",
             isolation_level="read_committed",
             partition_assignment_strategy=(StickyPartitionAssignor,),
+            fetch_max_wait_ms=FETCH_WAIT_MS,
             session_timeout_ms=int(settings.session_timeout.total_seconds() * 1000),
             heartbeat_interval_ms=int(settings.session_timeout.total_seconds() * 1000 / 6),
             batch_timeout_ms=SLEEP_MS,
