@@ -9,7 +9,9 @@ from epassport_credentials.compression import deflate
 from epassport_credentials.described import describe
 from epassport_credentials.described.outline import lines_of
 from epassport_credentials.errors import InvalidCredential, Reason
+from epassport_credentials.jws import encode_base64url
 
+HEADER = encode_base64url(b'{"alg":"none"}')
 STARTS = st.sampled_from(
     [b"", b"\xd2\x84", b"\x84\x43", b"\x30\x82", b"\x77\x20", b"-----BEGIN X-----\n", b"eyJ9.e30."]
 )
@@ -36,6 +38,13 @@ def test_a_text_cannot_move_the_cursor() -> None:
     """The MRZ of a DG1 that begins with an escape sequence is shown as bytes."""
     lines = list(lines_of(describe(b"\x61\x06\x5f\x1f\x03\x1b[2")))
     assert lines[-1].endswith("1b5b32")
+
+
+def test_control_characters_of_a_token_are_not_sent_to_the_screen() -> None:
+    payload = encode_base64url(b'{"name": "\\u001b[2J", "\\u202e": 1}')
+    lines = list(lines_of(describe(f"{HEADER}.{payload}.AA".encode())))
+    assert any("name: " in line for line in lines)
+    assert not any("\x1b" in line or "\u202e" in line for line in lines)
 
 
 def test_what_is_too_long_is_refused() -> None:

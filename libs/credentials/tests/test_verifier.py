@@ -22,6 +22,7 @@ from epassport_credentials.mobile_qr import issue_attestation, present
 from epassport_credentials.offline_pack import (
     OFFLINE_PACK_TYP,
     OfflinePack,
+    PackPolicy,
     issue_offline_pack,
     open_offline_pack,
 )
@@ -171,6 +172,16 @@ def test_a_phone_shows_the_age_or_the_identity(
     assert age.presentation.cti == bytes(16)
     whole = verify_offline(phone_code(identity, now), pack, now=now)
     assert whole.shown["full_name"] == identity.full_name
+
+
+def test_the_policy_of_the_pack_bounds_the_age_of_a_status_unless_the_caller_does(
+    code: Code, pack: OfflinePack, now: datetime
+) -> None:
+    strict = replace(pack, policy=PackPolicy(status_age=HOUR))
+    text, later = code(Status.VALID), now + HOUR + SECOND
+    assert verify_offline(text, strict, now=now + HOUR).outcome is Outcome.GOOD
+    assert verify_offline(text, strict, now=later).reason is Reason.PACK_TOO_OLD
+    assert verify_offline(text, strict, now=later, freshness=2 * HOUR).outcome is Outcome.GOOD
 
 
 def test_a_pack_older_than_the_freshness_makes_a_card_unknown(

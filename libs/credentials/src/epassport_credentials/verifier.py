@@ -29,8 +29,6 @@ from epassport_credentials.mobile_qr import MobilePresentation, open_mobile_mess
 from epassport_credentials.offline_pack import OfflinePack
 from epassport_credentials.status_list import Status
 
-DEFAULT_FRESHNESS = timedelta(hours=24)
-
 _ZLIB_FIRST_BYTE = b"\x78"  # a card's code is compressed, a phone's is CBOR
 
 
@@ -75,21 +73,23 @@ def verify_offline(
     pack: OfflinePack,
     *,
     now: datetime,
-    freshness: timedelta = DEFAULT_FRESHNESS,
+    freshness: timedelta | None = None,
     audience: str | None = None,
     nonce: bytes | None = None,
 ) -> Verdict:
     """The verdict on any of our codes: small card QR, identity card QR, mobile QR.
 
     text: as scanned
-    freshness: how old the knowledge of a card's status may be
+    freshness: how old the knowledge of a card's status may be; by the pack's policy if None.
+        A phone shows no status: its attestation ends after 24 hours
     audience, nonce: of this verifier's challenge to a phone, if it showed one
     """
     try:
         data = decode_base45(text, at_most=MAX_IDENTITY_CHARACTERS)
         if data.startswith(_ZLIB_FIRST_BYTE):
             card = open_compressed_card(data, pack.trust, now=now)
-            return _card_verdict(card, pack, now=now, freshness=freshness)
+            limit = pack.policy.status_age if freshness is None else freshness
+            return _card_verdict(card, pack, now=now, freshness=limit)
         presentation = open_mobile_message(
             data, pack.trust, now=now, audience=audience, nonce=nonce
         )

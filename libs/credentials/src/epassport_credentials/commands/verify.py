@@ -71,11 +71,12 @@ def main(arguments: Sequence[str]) -> int:
         lines = [f"unknown: the pack or its key cannot be used ({fault})"]
         _say(options, {"outcome": "unknown", "pack": fault.reason, "detail": fault.detail}, lines)
         return Exit.UNKNOWN
-    limits = {} if options.freshness is None else {"freshness": options.freshness}
-    challenge = {"audience": options.audience, "nonce": options.nonce}
-    judged = [
-        Judged(verify_offline(text, pack, now=now, **limits, **challenge), now) for text in texts
-    ]
+    limits = {
+        "freshness": options.freshness,
+        "audience": options.audience,
+        "nonce": options.nonce,
+    }
+    judged = [Judged(verify_offline(text, pack, now=now, **limits), now) for text in texts]
     for code in judged:
         _say(options, as_json(code), as_lines(code))
     if options.portrait:
@@ -201,7 +202,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--pack", required=True, help="the offline pack (a signed token in a file)")
     add("--key", required=True, help="public key in PEM that vouches for the pack or trust list")
     add("--trust-list", help="the trust list that names the pack's key")
-    add("--freshness", type=_duration, help="how old a card's status may be, as 24h or 30m")
+    add(
+        "--freshness",
+        type=_duration,
+        help="how old a card's status may be, as 24h or 30m; else by the pack",
+    )
     add("--audience", help="the name that the phone was asked to address")
     add("--nonce", type=_hex, help="in hex; makes an answer to this challenge compulsory")
     add("--now", type=_instant, help="judge as of this moment (ISO 8601 with time zone)")
