@@ -101,11 +101,22 @@ class Gallery:
         """The engine's running worker, for limits, metrics and fault tests."""
         return self._engine.engine_pid
 
-    async def size(self) -> int:
-        """Entries in the engine, once it has all that the table has now."""
+    async def filled(self) -> FingerprintEngine:
+        """The engine, once it has all that the table has now: for audits."""
         await asyncio.shield(self.begin())
         await self._catch_up()
-        return await self._engine.size()
+        return self._engine
+
+    async def engine_name(self) -> str:
+        """Whose templates the gallery holds; empty where it holds none."""
+        async with self._database.connection() as connection:
+            tables = gallery_readmodel.gallery.on(connection)
+            figures = await gallery_readmodel.gallery_figures(tables)
+        return str(figures["engine"]) if figures and figures["engine"] else ""
+
+    async def size(self) -> int:
+        """Entries in the engine, once it has all that the table has now."""
+        return await (await self.filled()).size()
 
     def begin(self) -> "asyncio.Task[None]":
         """Fill the engine, if that is not under way or done; a failed filling is begun anew."""
@@ -192,7 +203,16 @@ class Gallery:
                 gallery_readmodel.gallery.on(connection)
             )
             total = await gallery_readmodel.size(gallery_readmodel.gallery.on(connection))
-        count, last = 0, UUID(int=0)
+        count = 0
+        async for reference in self.references():
+            yield reference
+            count += 1
+            if count % PAGE == 0:
+                log.info("gallery-fills", references=count, total=total)
+
+    async def references(self) -> AsyncIterator[tuple[str, Fingers]]:
+        """Every capture in the gallery with its templates; an erased person's is missing."""
+        last = UUID(int=0)
         while True:
             async with self._database.connection() as connection:
                 tables = gallery_readmodel.gallery.on(connection)
@@ -201,8 +221,7 @@ class Gallery:
                 return
             for reference in (await self._templates(rows)).items():
                 yield reference
-            count, last = count + len(rows), rows[-1]["capture_id"]
-            log.info("gallery-fills", references=count, total=total)
+            last = rows[-1]["capture_id"]
 
     async def _templates(self, rows: Sequence[Record]) -> dict[str, Fingers]:
         """By capture; an erased person's is missing."""

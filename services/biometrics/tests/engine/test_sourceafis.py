@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from biometrics.audit import audit
 from biometrics.engine.port import (
     EngineUnavailable,
     Fingers,
@@ -257,6 +258,27 @@ async def test_the_filter_lets_the_mate_through_among_those_it_compares(
             await gallery.remove(f"finger-77-{copy}")
         after = await gallery.search(probe, replace(LIMITS, exhaustive=False))
         assert (after.candidates, after.searched) == ((), 3 * FINGERS - 3)
+
+
+async def test_an_audit_counts_whom_only_the_exhaustive_search_finds(
+    worker_settings: WorkerSettings, references: Store
+) -> None:
+    """Copies are mates that the filter lets through; at a threshold that strangers reach too it
+    must miss some of them, as it lets through 400 of 600."""
+    crowd = {f"{name}-{copy}": each for copy in range(3) for name, each in references.items()}
+    async with gallery_of(worker_settings, crowd) as gallery:
+
+        async def probes() -> AsyncIterator[tuple[str, Fingers]]:
+            for name in list(crowd)[:3]:
+                yield name, crowd[name]
+
+        good = await audit(gallery, probes(), LIMITS, at_most=2)
+        assert (good.captures, good.gallery, good.mates, good.missed) == (2, 600, 4, ())
+        assert good.recall == 1.0
+        nobody_is_a_stranger = SearchLimits(threshold=0.0, fused=0.0)
+        bad = await audit(gallery, probes(), nobody_is_a_stranger, at_most=1)
+        assert (bad.mates, len(bad.missed)) == (599, 200)
+        assert bad.recall == pytest.approx(399 / 599)
 
 
 PARENT = """

@@ -1,0 +1,86 @@
+"""What the filter misses, counted: every night, `python -m biometrics.audit --captures 2000`.
+
+A filtered search compares only part of the gallery, so a duplicate may pass unseen; nothing in
+production would show it. The audit searches for captures that are in the gallery both ways and
+counts whom only the exhaustive search finds. One line of JSON on stdout; exit code 1 where
+somebody was missed, as each of them is a second passport to look at.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass, replace
+
+from biometrics.engine.port import FingerprintEngine, Fingers, SearchLimits
+from biometrics.service import build
+from epassport.service import running
+
+EVERYBODY = 1000  # candidates: more than a capture can have in earnest
+
+
+@dataclass(frozen=True)
+class Audit:
+    """missed: pairs of captures, ids only."""
+
+    captures: int
+    gallery: int
+    mates: int
+    missed: tuple[tuple[str, str], ...]
+
+    @property
+    def recall(self) -> float:
+        return 1.0 if not self.mates else 1 - len(self.missed) / self.mates
+
+
+async def audit(
+    engine: FingerprintEngine,
+    references: AsyncIterator[tuple[str, Fingers]],
+    limits: SearchLimits,
+    *,
+    at_most: int,
+) -> Audit:
+    """The first `at_most` references against the whole gallery."""
+    captures, mates, missed = 0, 0, []
+    async for capture, fingers in references:
+        if captures == at_most:
+            break
+        captures += 1
+        exhaustive, filtered = [
+            await _mates(engine, capture, fingers, replace(limits, exhaustive=whole))
+            for whole in (True, False)
+        ]
+        mates += len(exhaustive)
+        missed += [(capture, other) for other in sorted(exhaustive - filtered)]
+    return Audit(captures, await engine.size(), mates, tuple(missed))
+
+
+async def _mates(
+    engine: FingerprintEngine, capture: str, fingers: Fingers, limits: SearchLimits
+) -> set[str]:
+    found = await engine.search(fingers, replace(limits, at_most=EVERYBODY))
+    return {each.reference_id for each in found.candidates} - {capture}
+
+
+async def _run(at_most: int) -> Audit:
+    async with running(build()) as opened:
+        app = opened.app
+        engine = await app.gallery.filled()
+        name = await app.gallery.engine_name()
+        if not name:
+            return Audit(0, 0, 0, ())
+        limits = app.search_limits(name, app.clock.now())
+        return await audit(engine, app.gallery.references(), limits, at_most=at_most)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m biometrics.audit")
+    parser.add_argument("--captures", type=int, default=1000, help="how many to search for")
+    found = asyncio.run(_run(parser.parse_args().captures))
+    sys.stdout.write(json.dumps({**asdict(found), "recall": found.recall}) + "\n")
+    return 1 if found.missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
