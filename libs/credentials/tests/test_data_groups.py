@@ -29,7 +29,7 @@ from epassport_credentials.security_infos import (
     parse_dg14,
 )
 from epassport_credentials.signature_image import build_dg7, parse_dg7
-from epassport_credentials.tlv import encode_tlv
+from epassport_credentials.tlv import encode_tlv, read_tlv
 
 JPEG = b"\xff\xd8\xff\xe0 a picture"
 WSQ = b"\xff\xa0 ridges"
@@ -143,6 +143,33 @@ def test_a_lenient_reader_names_what_it_forgave_in_dg3(
     altered = data.replace(old, new, 1)
     assert reason_of(parse_dg3, altered) is Reason.MALFORMED
     assert forgiven_by(parse_dg3, altered) == [lapse]
+
+
+def test_a_group_has_no_more_templates_than_a_person_has_fingers() -> None:
+    template = build_dg3([INDEX])[8:]
+    group = encode_tlv(0x7F61, b"\x02\x01\x0b" + template * 11)
+    assert template[:2] == b"\x7f\x60"
+    assert reason_of(parse_dg3, encode_tlv(0x63, group)) is Reason.MALFORMED
+    assert reason_of(parse_dg3, encode_tlv(0x63, group), Lenient()) is Reason.MALFORMED
+
+
+def test_what_follows_a_group_or_its_last_finger_is_noticed() -> None:
+    group = read_tlv(build_dg3([INDEX]), 0x63)
+    followed = encode_tlv(0x63, group + encode_tlv(0x53, b"random"))
+    assert reason_of(parse_dg3, followed) is Reason.MALFORMED
+    assert forgiven_by(parse_dg3, followed) == [Lapse.TRAILING_BYTES]
+    assert reason_of(parse_dg3, encode_tlv(0x63, b"\x7f\x61\x03\x02\x01\x00" + b"\x53\x00")) is (
+        Reason.MALFORMED
+    )
+    image = INDEX.image
+    longer = build_dg3([replace(INDEX, image=image + b"..")])
+    one_less = longer.replace(
+        (16 + len(image)).to_bytes(4, "big") + b"\x02",
+        (14 + len(image)).to_bytes(4, "big") + b"\x02",
+    )
+    assert reason_of(parse_dg3, one_less) is Reason.MALFORMED
+    assert forgiven_by(parse_dg3, one_less) == [Lapse.TRAILING_BYTES]
+    assert parse_dg3(one_less, Lenient()) == (INDEX,)
 
 
 def test_dg7_brings_back_the_signature() -> None:

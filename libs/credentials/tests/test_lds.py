@@ -142,6 +142,15 @@ def test_dg2_of_another_form_is_refused(
     assert reason_of(parse_dg2, data.replace(old, new, 1)) is reason
 
 
+def test_a_face_without_image_is_malformed_for_either_reader(photo: bytes) -> None:
+    data = build_dg2(photo)
+    block = 20 + 12 + len(photo)
+    bare = data.replace(block.to_bytes(4, "big"), (20 + 12).to_bytes(4, "big"), 1)
+    assert bare != data
+    for lenient in (None, Lenient()):
+        assert reason_of(parse_dg2, bare, lenient) is Reason.MALFORMED
+
+
 def test_a_cut_face_record_is_malformed() -> None:
     template = encode_tlv(0xA1, bytes.fromhex("8702010188020008")) + encode_tlv(0x5F2E, b"FAC\0")
     group = encode_tlv(0x7F61, encode_tlv(2, b"\x01") + encode_tlv(0x7F60, template))
