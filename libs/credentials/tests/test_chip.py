@@ -32,7 +32,6 @@ from epassport_credentials.lds import (
 )
 from epassport_credentials.pace import AccessKey, key_of_access_number, key_of_mrz
 from epassport_credentials.passive_authentication import passive_authentication
-from epassport_credentials.secure_messaging import MAX_ANSWER_DATA
 from epassport_credentials.security_infos import (
     PACE_ECDH_GM_AES_128,
     PaceInfo,
@@ -148,7 +147,6 @@ def test_the_mrz_opens_a_chip_as_the_access_number_does(
 def test_skimming_without_an_access_key_reads_nothing(
     chip: SimulatedChip, written: Mapping[str, bytes]
 ) -> None:
-    """Every file, by identifier and by short identifier, from both directories."""
     plain = chip.transceive
     application = Command(Instruction.SELECT, 0x04, 0x0C, bytes.fromhex("A0000002471001"))
     for enter in (b"", application.encode()):
@@ -189,7 +187,6 @@ def test_files_beyond_the_reach_of_an_offset_are_written_and_read(
 ) -> None:
     large = new_chip(secret=78)
     generate_chip_key(large.transceive)
-    # What the file holds is nothing to the chip: any object of 65,535 bytes will do.
     data = b"\x6d\x82\xff\xfb" + bytes(index % 251 for index in range(65_531))
     personalise(large, sign({**data_groups, 13: data}))
     assert read_chip(open_chip(large))["DG13"] == data
@@ -365,7 +362,7 @@ def test_a_locked_chip_takes_nothing_more(
         assert reason_of(change) is Reason.CHIP_REFUSED
     assert read_chip(session) == without_fingers(written)
     for change in (
-        lambda: generate_chip_key(ended(chip).transceive),
+        lambda: generate_chip_key(ended(chip).transceive),  # it has one, for life
         lambda: write_access_keys(chip.transceive, [WRONG_NUMBER]),
         lambda: lock_chip(chip.transceive),
     ):
@@ -383,12 +380,6 @@ def test_a_chip_that_nobody_could_open_is_not_locked(written: Mapping[str, bytes
     assert reason_of(lock_chip, no_card_access.transceive) is Reason.CHIP_REFUSED
 
 
-def test_a_chip_makes_one_key_in_its_life() -> None:
-    chip = new_chip()
-    generate_chip_key(chip.transceive)
-    assert reason_of(generate_chip_key, chip.transceive) is Reason.CHIP_REFUSED
-
-
 def test_a_file_that_ef_com_lists_and_the_chip_lacks_is_missing(
     written: Mapping[str, bytes],
 ) -> None:
@@ -396,10 +387,6 @@ def test_a_file_that_ef_com_lists_and_the_chip_lacks_is_missing(
     generate_chip_key(chip.transceive)
     personalise(chip, {name: data for name, data in written.items() if name != "DG2"})
     assert reason_of(read_chip, open_chip(chip)) is Reason.MISSING_FILE
-
-
-def test_an_answer_holds_as_much_as_fits() -> None:
-    assert MAX_ANSWER_DATA == 223
 
 
 def test_a_challenge_has_eight_bytes(

@@ -12,6 +12,9 @@ dcql, openid4vp, openid4vp_request_object      what a verifier asks, what a wall
 jws, jwk, jose_keys, jwt_dates                 the JOSE beneath them
 offline_pack, verifier everything a verifier without network needs, and its verdict
 mrz, check_digits      machine-readable lines and numbers of paper documents
-lds, face, sod, pki    the files of a chip and the certificates above them
-passive_authentication, chip   reading a chip and believing it
+lds, face, finger, signature_image, details, optional_details, security_infos, sod
+                       the files of a chip, read strictly or, as `leniency` says, leniently
+pki, crl, trust_anchors, passive_authentication   the certificates above them, and believing them
+pace, secure_messaging, chip_session, chip_reader   opening, reading and writing a chip
+chip                   a simulated one
 """
