@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from tests.conformance.environments import python_environment
-from tests.fuzz.targets import LIMIT, TARGETS, seeds_of
+from tests.fuzz.targets import LIMIT, TARGETS
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
@@ -39,8 +39,8 @@ def main() -> int:
 def _holds(python: Path, name: str, seconds: int) -> bool:
     corpus = FOUND / name / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(seeds_of(TARGETS[name])):
-        (corpus / f"vector-{number}").write_bytes(seed)
+    for number, seed in enumerate(TARGETS[name].seeds()):
+        (corpus / f"seed-{number}").write_bytes(seed)
     options = [
         f"-max_total_time={seconds}",
         f"-timeout={SECONDS_FOR_ONE_INPUT}",

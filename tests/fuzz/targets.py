@@ -1,13 +1,12 @@
 """What is fuzzed: any bytes end in a value or InvalidCredential, never in another exception.
 
-Whoever adds a decoder adds it here: a function of bytes, and seeds that lead deep into it.
+Whoever adds a decoder adds it here.
 """
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 from epassport_credentials.base45 import decode_base45, encode_base45
@@ -15,12 +14,25 @@ from epassport_credentials.cbor import decode_cbor, encode_cbor
 from epassport_credentials.compression import deflate, inflate
 from epassport_credentials.cose import read_sign1, sign_sign1, verify_sign1
 from epassport_credentials.cwt import read_claims
+from epassport_credentials.dcql import read_dcql
 from epassport_credentials.described import describe
 from epassport_credentials.described.outline import lines_of
+from epassport_credentials.details import parse_dg11, parse_dg12
 from epassport_credentials.errors import InvalidCredential
+from epassport_credentials.face import parse_dg2
+from epassport_credentials.finger import parse_dg3
+from epassport_credentials.jws import encode_base64url, read_json, read_json_object
+from epassport_credentials.lds import parse_dg1, parse_dg15, parse_ef_com
+from epassport_credentials.leniency import Lenient
 from epassport_credentials.mrz import parse_td1, parse_td3
 from epassport_credentials.offline_pack import open_offline_pack
+from epassport_credentials.openid4vp import read_direct_post
+from epassport_credentials.optional_details import parse_dg13
 from epassport_credentials.paper_passport import parse_paper_passport
+from epassport_credentials.sd_jwt import digest_of, reveal, split_sd_jwt
+from epassport_credentials.security_infos import parse_card_access, parse_dg14
+from epassport_credentials.signature_image import parse_dg7
+from epassport_credentials.sod import read_sod
 from epassport_credentials.status_list import open_status_list
 from epassport_credentials.status_list_cwt import open_status_list_cwt
 from epassport_credentials.trust import open_trust_list
@@ -35,10 +47,10 @@ LIMIT = 100_000  # bytes of one input: more than any limit under test but those 
 
 @dataclass(frozen=True)
 class Target:
-    """run raises nothing but InvalidCredential; seeds: names of vector files and members."""
+    """run raises nothing but InvalidCredential; seeds: inputs that lead deep into it."""
 
     run: Callable[[bytes], object]
-    seeds: tuple[tuple[str, str], ...]
+    seeds: Callable[[], Iterable[bytes]] = tuple
 
 
 def one_input(target: Target, data: bytes) -> None:
@@ -46,14 +58,25 @@ def one_input(target: Target, data: bytes) -> None:
         target.run(data)
 
 
-def seeds_of(target: Target) -> Iterator[bytes]:
-    for form, member in target.seeds:
-        for case in json.loads((VECTORS / f"{form}.json").read_text())["cases"]:
-            value = case["inputs"].get(member)
-            if isinstance(value, list):
-                yield "\n".join(value).encode()
-            elif value is not None:
-                yield bytes.fromhex(value) if member == "message" else value.encode()
+def each(data: bytes, *decoders: Callable[[bytes], object]) -> None:
+    for decode in decoders:
+        with contextlib.suppress(InvalidCredential):
+            decode(data)
+
+
+def vectors(*members: tuple[str, str]) -> Callable[[], Iterator[bytes]]:
+    """The inputs of our vectors, by format and member."""
+
+    def seeds() -> Iterator[bytes]:
+        for form, member in members:
+            for case in json.loads((VECTORS / f"{form}.json").read_text())["cases"]:
+                value = case["inputs"].get(member)
+                if isinstance(value, list):
+                    yield "\n".join(value).encode()
+                elif value is not None:
+                    yield bytes.fromhex(value) if member == "message" else value.encode()
+
+    return seeds
 
 
 def _code(data: bytes) -> None:
@@ -91,14 +114,13 @@ def _layers(data: bytes) -> None:
 
 def _tokens(data: bytes) -> None:
     token = data.decode("latin-1")
-    for opened in (
-        lambda: open_status_list(token, KEYS, uri=URI, now=NOW + timedelta(seconds=1)),
-        lambda: open_status_list_cwt(data, KEYS, uri=URI, now=NOW),
-        lambda: open_offline_pack(token, KEYS, now=NOW),
-        lambda: open_trust_list(token, KEYS, now=NOW),
-    ):
-        with contextlib.suppress(InvalidCredential):
-            opened()
+    each(
+        data,
+        lambda _: open_status_list(token, KEYS, uri=URI, now=NOW),
+        lambda _: open_status_list_cwt(data, KEYS, uri=URI, now=NOW),
+        lambda _: open_offline_pack(token, KEYS, now=NOW),
+        lambda _: open_trust_list(token, KEYS, now=NOW),
+    )
 
 
 def _lines(data: bytes) -> None:
@@ -113,17 +135,53 @@ def _described(data: bytes) -> None:
         assert "\n" not in line
 
 
+def _disclosures(data: bytes) -> None:
+    """The first line is the payload, the others are disclosures, whose digests stand in it."""
+    split_sd_jwt(data.decode("latin-1").replace("\n", "~"))
+    payload, *lines = data.split(b"\n")
+    encoded = [encode_base64url(line) for line in lines]
+    digests = [digest_of(text) for text in encoded]
+    reveal({**read_json_object(payload), "_sd": digests}, encoded)
+
+
+def _disclosed() -> Iterable[bytes]:
+    yield b'{"vct":"v","_sd_alg":"sha-256"}\n["AAAAAAAAAAAAAAAAAAAAAA","name",{"a":[1,{}]}]'
+    yield b'{"a":[{"...":"x"}]}\n["AAAAAAAAAAAAAAAAAAAAAA",5]'
+
+
+def _query(data: bytes) -> None:
+    each(data, lambda data: read_dcql(read_json(data)), read_direct_post)
+
+
+def _chip_file(data: bytes) -> None:
+    each(data, parse_ef_com, parse_dg1, parse_dg2, parse_dg3, parse_dg7, parse_dg11, parse_dg12)
+    each(data, parse_dg13, parse_dg14, parse_dg15, parse_card_access, read_sod)
+    for parse in (parse_dg2, parse_dg3, parse_dg7, parse_dg11, parse_dg12, parse_dg14):
+        with contextlib.suppress(InvalidCredential):
+            parse(data, Lenient())
+
+
+def _chip_files() -> Iterable[bytes]:
+    """Written by the conformance tests' passport; only this needs Pillow."""
+    from tests.conformance.jmrtd.passport import SIGNER_KEY, chain, data_groups, signed_files
+
+    return signed_files(data_groups(SIGNER_KEY.public_key), chain()).values()
+
+
 _ALL_TOKENS = (("status-list", "token"), ("trust-list", "token"), ("offline-pack", "token"))
 _CODES = (("card-qr", "text"), ("mobile-qr", "text"))
 
 TARGETS = {
-    "code": Target(_code, _CODES),
-    "code-bytes": Target(_code_bytes, (("cose-sign1", "message"),)),
-    "signed-claims": Target(_signed_claims, ()),
-    "cbor": Target(_cbor, (("cose-sign1", "message"),)),
-    "message": Target(_message, (("cose-sign1", "message"),)),
-    "layers": Target(_layers, _CODES),
-    "tokens": Target(_tokens, _ALL_TOKENS),
-    "lines": Target(_lines, (("mrz", "lines"),)),
-    "described": Target(_described, (*_CODES, *_ALL_TOKENS, ("mrz", "lines"))),
+    "code": Target(_code, vectors(*_CODES)),
+    "code-bytes": Target(_code_bytes, vectors(("cose-sign1", "message"))),
+    "signed-claims": Target(_signed_claims),
+    "cbor": Target(_cbor, vectors(("cose-sign1", "message"))),
+    "message": Target(_message, vectors(("cose-sign1", "message"))),
+    "layers": Target(_layers, vectors(*_CODES)),
+    "tokens": Target(_tokens, vectors(*_ALL_TOKENS)),
+    "disclosures": Target(_disclosures, _disclosed),
+    "query": Target(_query),
+    "lines": Target(_lines, vectors(("mrz", "lines"))),
+    "chip-file": Target(_chip_file, _chip_files),
+    "described": Target(_described, vectors(*_CODES, *_ALL_TOKENS, ("mrz", "lines"))),
 }
