@@ -204,7 +204,7 @@ class Issuer:
             "iss": ISSUER,
             "aud": AUDIENCE,
             "sub": "olga",
-            "exp": now + 60,
+            "exp": now + 3600,  # longer than any run of the tests
             "roles": ["operator", "gardener"],
             **claims,
         }
