@@ -72,9 +72,10 @@ bench: $(VENV) ## ours against the bare work nobody can avoid; writes build/benc
 clean: ## remove everything that make has made, downloads too
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf $(addprefix $(CACHE)/,kafka-libs* sourceafis-libs* sourceafis-classes)
+	rm -rf $(addprefix $(CACHE)/,*python-readers* *javascript-readers* jmrtd-* fuzz fuzz.lock)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(VENV): requirements/bootstrap.txt requirements/all.txt pyproject.toml $(PACKAGES:%=%pyproject.toml)
 	@tools/need.sh python3
