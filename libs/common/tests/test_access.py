@@ -6,11 +6,12 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 from shelf_service import routes
 
-from epassport import Outcome, StreamId
+from epassport import Outcome, StreamId, operations_http
 from epassport.access import ANYONE, AccessTable, check_complete
 from epassport.actor import Actor, Role
 from epassport.errors import Unsafe
 from epassport.http import Call, Routes, View
+from epassport.testing import rights_of
 
 OLGA = Actor("https://issuer.test", "olga", frozenset({Role.OPERATOR}))
 
@@ -93,3 +94,24 @@ def test_every_route_can_be_listed_with_who_may_use_it() -> None:
     assert listed["touch-box", "POST", "/v1/boxes/{box_id}/touch"] == frozenset({Role.OPERATOR})
     assert listed["read-heaviest", "GET", "/v1/heaviest"] is ANYONE
     assert len(listed) == 6
+
+
+def test_who_runs_the_services_may_do_what_operators_do_and_nobody_else_may() -> None:
+    rights = rights_of([operations_http.routes])
+    assert set(rights) == {Role.PLATFORM_OPERATOR}
+    assert rights[Role.PLATFORM_OPERATOR] == {
+        "list-parked-streams",
+        "list-parked-records",
+        "list-stuck-tasks",
+        "list-refusals",
+        "list-overdue-deadlines",
+        "list-circuits",
+        "list-operator-actions",
+        "replay-parked-stream",
+        "discard-parked-record",
+        "retry-task",
+        "abandon-task",
+        "close-refusal",
+        "retry-deadline",
+        "allow-bad-records",
+    }

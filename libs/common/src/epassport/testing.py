@@ -8,11 +8,13 @@
 Events given with `Personal` fields are sealed by a test seal first, as the store would.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
+from epassport.access import Anyone
 from epassport.decider import Aggregate, Claim, Give, Refused, Release, Take
+from epassport.http import Routes
 from epassport.personal import Personal
 from epassport_contracts import Sealed
 from epassport_contracts.fields import encode_field
@@ -45,6 +47,16 @@ def sealed_event(event: Any) -> Any:
         if isinstance(value := getattr(event, item.name), Personal)
     }
     return replace(event, **changes) if changes else event
+
+
+def rights_of(routes: Iterable[Routes]) -> dict[str, set[str]]:
+    """Role -> operations: the access tables read from the other side. `anyone` needs no token."""
+    found: dict[str, set[str]] = {}
+    for row in (row for module in routes for row in module.rows()):
+        roles = ["anyone"] if isinstance(row.allowed, Anyone) else row.allowed
+        for role in roles:
+            found.setdefault(role, set()).add(row.operation)
+    return found
 
 
 @dataclass(frozen=True)
