@@ -302,7 +302,7 @@ async def bureau(
         )  # fmt: skip
         opened = await closing.enter_async_context(at_work(settings))
         url = f"http://127.0.0.1:{port}"
-        await _listening(http, url)
+        await _ready(http, url)
         portrait = draw_portrait(7, Sex.FEMALE, 40)
         fingers = fingerprint_set(FINGERS, 2)
         yield Bureau(opened, url, oidc, http, store.signer(purpose), fingers, portrait, settings)
@@ -322,11 +322,13 @@ async def at_work(settings: BiometricsSettings) -> AsyncIterator[Running]:
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _listening(http: httpx.AsyncClient, url: str) -> None:
-    async with asyncio.timeout(20):
+async def _ready(http: httpx.AsyncClient, url: str) -> None:
+    """The engine has started: nobody's first request waits for it."""
+    async with asyncio.timeout(SETTLED_WITHIN_SECONDS):
         while True:
             try:
-                if (await http.get(f"{url}/livez")).status_code == 200:
+                if (await http.get(f"{url}/readyz")).status_code == 200:
                     return
             except httpx.TransportError:
-                await asyncio.sleep(0.02)
+                pass  # not listening yet
+            await asyncio.sleep(0.05)
