@@ -331,7 +331,8 @@ async def test_what_is_not_visible_in_time_is_asked_for_again(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("epassport.http.VISIBLE_WITHIN_SECONDS", 0.05)
-    response = await stand.get(f"/v1/boxes/{uuid4()}?after=9-1")
+    async with asyncio.timeout(30):
+        response = await stand.get(f"/v1/boxes/{uuid4()}?after=9-1")
     assert told(response) == (503, Reason.NOT_VISIBLE_YET)
     assert response.headers["retry-after"] == "1"
 

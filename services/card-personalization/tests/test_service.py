@@ -26,6 +26,7 @@ from bureau_service import (
     made_card,
     parts,
 )
+from seen_again import let_through
 
 from card_personalization import archive, readmodel
 from card_personalization.card_commands import BlockCause
@@ -234,6 +235,18 @@ async def test_a_face_larger_than_a_blob_comes_back_whole(bureau: Bureau) -> Non
         correlation_id=uuid4(),
     )
     assert found == {"front": large, "small-code": b"HC1"}
+
+
+async def test_an_event_that_a_read_model_has_seen_changes_nothing_when_it_comes_again(
+    bureau: Bureau,
+) -> None:
+    holder = await made_card(bureau)
+    path = f"/v1/cards/{holder.document_ref}"
+    await bureau.post(INSPECTOR, f"{path}/reject-quality", reason="scratched")
+    await bureau.reach(holder, "written", events=12)
+    database, codec = bureau.opened.essentials.database, bureau.opened.catalog.codec
+    for model in (readmodel.cards, readmodel.lots):
+        assert await let_through(database, codec, model) == []
 
 
 async def test_a_rebuilt_read_model_equals_the_live_one(bureau: Bureau) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from counter import ADULT
+from seen_again import let_through
 from service_desk import (
     ADMINISTRATOR,
     COUNTER,
@@ -289,7 +290,8 @@ async def test_a_person_is_forgotten_when_all_five_have_destroyed_their_keys(des
     assert sorted(shown["keys_destroyed"]) == sorted(ServiceName)
 
 
-async def test_a_rebuild_gives_the_same_tables(desk: Any) -> None:
+async def a_road(desk: Any) -> None:
+    """One passport handed over, one application rejected, a step paused and resumed."""
     submitted = await desk.submit(YELENA)
     await desk.hand_over(submitted, await desk.approve(submitted))
     rejected = await desk.submit(IVAN)
@@ -297,7 +299,21 @@ async def test_a_rebuild_gives_the_same_tables(desk: Any) -> None:
     await desk.done(f"{path}/reject", {"reason": "papers-not-valid"}, SUPERVISOR)
     await desk.done(f"/rollouts/{REGION}/pause", {"step": "make", "reason": "drill"}, REGISTRAR)
     await desk.sees(f"{path}/progress", SUPERVISOR, state="rejected")
+    await desk.done(f"/rollouts/{REGION}/resume", {"step": "make"}, REGISTRAR)
     await desk.held(submitted["holder_id"], documents=1)
+
+
+async def test_an_event_that_a_read_model_has_seen_changes_nothing_when_it_comes_again(
+    desk: Any,
+) -> None:
+    await a_road(desk)
+    database, codec = desk.opened.essentials.database, desk.opened.catalog.codec
+    for model in (readmodel.applications, readmodel.rollouts, holders):
+        assert await let_through(database, codec, model) == []
+
+
+async def test_a_rebuild_gives_the_same_tables(desk: Any) -> None:
+    await a_road(desk)
     database, codec = desk.opened.essentials.database, desk.opened.catalog.codec
     for model in (readmodel.applications, readmodel.rollouts, holders):
         before = await contents(desk, model)

@@ -9,6 +9,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from asyncpg import Connection, Record
+from seen_again import let_through
 
 from epassport import Token
 from epassport.actor import Role, service_actor
@@ -255,6 +256,20 @@ async def test_a_relying_party_sees_what_it_may_ask(town: Any) -> None:
         },
         purpose,
     ]
+
+
+async def test_an_event_that_a_read_model_has_seen_changes_nothing_when_it_comes_again(
+    town: Any,
+) -> None:
+    paper = await town.issue()
+    await town.activate(paper)
+    await town.lose(paper)
+    await town.document("suspended", paper.ref)
+    opened = town.replicas[0]
+    database, codec = opened.essentials.database, opened.catalog.codec
+    for model in (readmodel.documents, readmodel.public_events, readmodel.relying_parties):
+        await wait_for(database, model.reader, await _head(town), within=10)
+        assert await let_through(database, codec, model) == []
 
 
 async def test_rebuilt_read_models_equal_the_live_ones(town: Any) -> None:

@@ -1,0 +1,39 @@
+"""Own events given to a read model a second time, as a guard by version must not let through."""
+
+import asyncpg
+
+from epassport.commands import Token
+from epassport.database import Connection, Database
+from epassport.events import EventCodec
+from epassport.readmodel import LostRow, ReadModel, fill
+from epassport.store import read_in_order
+
+
+async def let_through(database: Database, codec: EventCodec, model: ReadModel) -> list[str]:
+    """Types of those events that changed a row when they came again, each alone."""
+    found = []
+    async with database.connection() as connection:
+        before = await _contents(connection, model)
+        assert any(before.values()), model.reader
+        for event in await read_in_order(connection, codec, Token(0, 0), 1000):
+            if type(event.fact) not in model.projections:
+                continue
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                await fill(model, connection, [event])
+                if await _contents(connection, model) != before:
+                    found.append(type(event.fact).__name__)
+            except (LostRow, asyncpg.UniqueViolationError):
+                continue  # the whole page is refused
+            finally:
+                await transaction.rollback()
+    return found
+
+
+async def _contents(connection: Connection, model: ReadModel) -> dict[str, list[str]]:
+    found = {}
+    for table in model.tables:
+        rows = await connection.fetch(f"SELECT t::text AS row FROM {table}_v{model.version} AS t")
+        found[table] = sorted(row["row"] for row in rows)
+    return found
