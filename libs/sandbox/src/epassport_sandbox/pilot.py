@@ -18,8 +18,9 @@ from epassport_sandbox.running import Session
 from epassport_sandbox.stack import EmbeddedStack
 
 SEED = 7
-AT_ONCE = 24
+AT_ONCE = 48
 BATCH = 20
+LANES = 5
 
 
 async def run_pilot(session: Session, count: int, advance: Callable[[], None]) -> dict[str, Any]:
@@ -81,7 +82,7 @@ async def _walk_all(
         return walks
 
     groups = [people[n : n + BATCH] for n in range(0, len(people), BATCH)]
-    lanes = asyncio.Semaphore(4)
+    lanes = asyncio.Semaphore(LANES)
 
     async def lane(group: Sequence[Citizen]) -> list[Walk]:
         async with lanes:
