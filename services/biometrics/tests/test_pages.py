@@ -114,16 +114,18 @@ async def test_the_second_sees_the_case_in_english_and_nothing_of_the_first(
     await bureau.escalated(case)
 
 
-async def test_who_has_answered_does_not_see_the_case_again(bureau: Bureau, case: UUID) -> None:
+async def test_who_has_answered_or_taken_the_samples_does_not_see_the_case(
+    bureau: Bureau, case: UUID
+) -> None:
     path = f"/adjudications/{case}/decisions"
     said = {"verdict": Verdict.SAME_PERSON, "reason_code": "ridges-agree"}
     await bureau.post(path, said, Role.ADJUDICATOR, who="adjudicator-1")
     answers = []
-    for who in ("adjudicator-1", "adjudicator-2"):
+    for who in ("adjudicator-1", "adjudicator-2", "operator"):
         headers = {"Authorization": f"Bearer {token(bureau, who, Role.ADJUDICATOR)}"}
         page = await bureau.http.get(f"{bureau.url}/adjudications/{case}", headers=headers)
         answers.append(page.status_code)
-    assert answers == [409, 200]
+    assert answers == [409, 200, 409]  # the operator took the samples
 
 
 async def test_the_page_names_nobody_and_keeps_nothing(bureau: Bureau, case: UUID) -> None:

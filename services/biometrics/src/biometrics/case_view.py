@@ -47,8 +47,8 @@ class CaseView:
 
 
 async def open_case(view: View[App], case_id: UUID) -> CaseView:
-    """Opened for this person, each holder's audited. Raises Problem: not the reader's to answer,
-    closed, unknown."""
+    """Opened for this person, each holder's audited. Raises Problem: closed, unknown, answered by
+    the reader, or of samples that the reader took."""
     async with view.database.connection() as connection:
         tables = readmodel.records.on(connection)
         case = await readmodel.case_of(tables, case_id)
@@ -58,6 +58,8 @@ async def open_case(view: View[App], case_id: UUID) -> CaseView:
             raise Problem(Reason.CASE_CLOSED)
         if view.actor.name in case["answered_by"]:
             raise Problem(Reason.ALREADY_ANSWERED)
+        if view.actor.name == case["officer"]:
+            raise Problem(Reason.FOUR_EYES)
         rows = await readmodel.pictures_in(tables, case)
     applicant, *others = [await _side(view, row) for row in rows]
     return CaseView(

@@ -293,7 +293,13 @@ async def cases_for(tables: Tables, actor: Actor, states: Collection[str]) -> li
 
 
 async def case_of(tables: Tables, case_id: UUID) -> Record | None:
-    return await tables.fetchrow("SELECT * FROM {adjudication} WHERE case_id = $1", case_id)
+    return await tables.fetchrow(
+        """
+        SELECT c.*, e.officer FROM {adjudication} AS c
+          LEFT JOIN {enrolment} AS e USING (application_id) WHERE c.case_id = $1
+        """,
+        case_id,
+    )
 
 
 async def pictures_in(tables: Tables, case: Record) -> list[Record]:
