@@ -30,7 +30,7 @@ from epassport_contracts.fields import (
 )
 from epassport_sandbox import fingerprints
 from epassport_sandbox.citizens import Citizen
-from epassport_sandbox.client import Answer, Client, until
+from epassport_sandbox.client import Answer, Client, Refused, until
 from epassport_sandbox.country import (
     ADJUDICATORS,
     CARD_INSPECTOR,
@@ -363,13 +363,25 @@ class Road:
 
     async def _compare(self, walk: Walk, ticket: str, impression: int) -> None:
         if walk.citizen.fingers_usable:
-            finger = self._finger(walk.citizen, impression)
-            body = {"ticket": ticket, "finger": finger}
-            await self.client.command(BIOMETRICS, "/verifications", body, walk.office.counter[0])
+            await self._compare_finger(walk, ticket, impression)
             return
         for officer in walk.office.counter:
             verdict = {"ticket": ticket, "verdict": "match"}
             await self.client.command(BIOMETRICS, "/face-verifications", verdict, officer)
+
+    async def _compare_finger(self, walk: Walk, ticket: str, impression: int) -> None:
+        """A capture that is no good is taken again, as at any counter. Raises Refused."""
+
+        async def compare(n: int) -> None:
+            body = {"ticket": ticket, "finger": self._finger(walk.citizen, n)}
+            await self.client.command(BIOMETRICS, "/verifications", body, walk.office.counter[0])
+
+        try:
+            await compare(impression)
+        except Refused as refused:
+            if not refused.reason.startswith("capture-"):
+                raise
+            await compare(impression - 1)
 
     async def comes_into_force(self, walk: Walk) -> None:
         """Steps 9 and 10: valid, and in the cloud."""
