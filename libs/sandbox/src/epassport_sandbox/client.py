@@ -1,13 +1,15 @@
 """HTTP as the desks, counters, phones and shops of the sandbox speak it."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any, TypeVar
 from uuid import uuid4
 
-import httpx
+import aiohttp
 
 from epassport_contracts import ServiceName
 from epassport_sandbox.errors import SandboxError
@@ -48,11 +50,17 @@ class Answer:
         return self.content[name]
 
 
+@dataclass(frozen=True)
+class _Response:
+    status: int
+    body: bytes
+
+
 class Client:
     """Sends commands and queries as named persons. One token per person, renewed when old."""
 
     def __init__(
-        self, urls: Mapping[ServiceName, str], issuer: Issuer, http: httpx.AsyncClient
+        self, urls: Mapping[ServiceName, str], issuer: Issuer, http: aiohttp.ClientSession
     ) -> None:
         self._urls = urls
         self._issuer = issuer
@@ -80,14 +88,14 @@ class Client:
         url = f"{self._urls[service]}/v1{path}"
         for pause in AGAIN_AFTER_SECONDS:
             try:
-                response = await self._http.post(url, json=body, headers=headers)
-            except httpx.TimeoutException:
+                response = await self._post(url, body, headers)
+            except TimeoutError:
                 pass  # what became of it is not known: the key makes sure of one effect
             else:
-                if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                if response.status != HTTPStatus.SERVICE_UNAVAILABLE:
                     return Answer(_content(response, path))
             await asyncio.sleep(pause)
-        return Answer(_content(await self._http.post(url, json=body, headers=headers), path))
+        return Answer(_content(await self._post(url, body, headers), path))
 
     async def query(
         self,
@@ -107,9 +115,9 @@ class Client:
     ) -> bytes:
         """GET as bytes: images, signed lists. Raises Refused."""
         response = await self._get(service, path, person, None, {})
-        if response.is_error:
+        if response.status >= HTTPStatus.BAD_REQUEST:
             _content(response, path)
-        return response.content
+        return response.body
 
     async def _get(
         self,
@@ -118,13 +126,18 @@ class Client:
         person: DemoPerson | None,
         after: str | None,
         parameters: Mapping[str, str],
-    ) -> httpx.Response:
+    ) -> _Response:
         wanted = {**parameters, **({"after": after} if after is not None else {})}
-        return await self._http.get(
-            f"{self._urls[service]}/v1{path}",
-            params=wanted,
-            headers=self._headers(person) if person is not None else {},
-        )
+        headers = self._headers(person) if person is not None else {}
+        url = f"{self._urls[service]}/v1{path}"
+        async with self._http.get(url, params=wanted, headers=headers) as response:
+            return _Response(response.status, await response.read())
+
+    async def _post(
+        self, url: str, body: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> _Response:
+        async with self._http.post(url, json=body, headers=headers) as response:
+            return _Response(response.status, await response.read())
 
     def _headers(self, person: DemoPerson) -> dict[str, str]:
         now = self._issuer.now().timestamp()
@@ -135,14 +148,14 @@ class Client:
         return {"Authorization": f"Bearer {token}"}
 
 
-def _content(response: httpx.Response, operation: str) -> Any:
-    if response.is_error:
+def _content(response: _Response, operation: str) -> Any:
+    if response.status >= HTTPStatus.BAD_REQUEST:
         try:
-            reason = response.json()["reason"]
+            reason = json.loads(response.body)["reason"]
         except (ValueError, KeyError):
-            raise SandboxError(f"{operation}: {response.status_code} without a reason") from None
-        raise Refused(response.status_code, reason, operation)
-    return response.json()
+            raise SandboxError(f"{operation}: {response.status} without a reason") from None
+        raise Refused(response.status, reason, operation)
+    return json.loads(response.body)
 
 
 async def until(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
+import aiohttp
 
 from epassport.signing import SigningPurpose
 from epassport.trustfile import TrustFile, read_public_key
@@ -24,6 +24,7 @@ from epassport_sandbox.stack import Stack, open_stack
 from epassport_sandbox.system import Say, System, open_system
 
 IMPRESSIONS = 2
+ANSWER = timedelta(seconds=30)
 
 
 @dataclass
@@ -102,12 +103,9 @@ async def open_session(
 async def _on(stack: Stack, folder: Path, made: FingerprintSet, say: Say) -> AsyncIterator[Session]:
     async with open_system(stack, folder, say=say) as system:
         # A service closes what is idle for 5 s; a request sent at that moment would be lost.
-        limits = httpx.Limits(
-            max_connections=100, max_keepalive_connections=100, keepalive_expiry=2
-        )
-        async with httpx.AsyncClient(
-            timeout=timedelta(seconds=30).total_seconds(), limits=limits, trust_env=False
-        ) as http:
+        connections = aiohttp.TCPConnector(limit=100, keepalive_timeout=2)
+        bound = aiohttp.ClientTimeout(total=ANSWER.total_seconds())
+        async with aiohttp.ClientSession(connector=connections, timeout=bound) as http:
             client = Client(system.urls, system.issuer, http)
             say("offices, officers, open regions, blanks, a shop and a bank")
             country = await set_up_country(system, client)
