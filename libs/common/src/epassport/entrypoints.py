@@ -7,6 +7,7 @@ a schema that does not fit. A second signal ends the process at once.
 
 import argparse
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -25,6 +26,7 @@ from epassport.telemetry import describe
 
 log = structlog.get_logger(__name__)
 
+GARBAGE_BEFORE_COLLECTION = 10_000  # a slice or a group makes that much at once
 GRACE_SECONDS = 15.0
 
 STOPPED, DIED, REFUSED = 0, 1, 2
@@ -112,6 +114,8 @@ def run_once(name: str, work: Factory, *, grace_seconds: float = GRACE_SECONDS) 
 
 
 def _run(processes: Mapping[str, Factory], *, may_end: bool, grace_seconds: float) -> int:
+    gc.freeze()  # modules and models stay for good: the collector need not walk them each time
+    gc.set_threshold(GARBAGE_BEFORE_COLLECTION)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code, overdue = runner.run(_until_stopped(processes, may_end, grace_seconds))
         if overdue:

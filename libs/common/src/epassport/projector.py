@@ -69,6 +69,7 @@ class OwnPages:
         self._codec = codec
         self._kept: dict[Token, Sequence[Recorded[Any]]] = {}
         self._reading = asyncio.Lock()
+        self._end: tuple[Token, int] | None = None
 
     async def after(self, seen: Token) -> Sequence[Recorded[Any]]:
         async with self._reading:
@@ -82,9 +83,17 @@ class OwnPages:
                 del self._kept[next(iter(self._kept))]
             return events
 
-    async def is_anything_after(self, seen: Token) -> bool:
-        async with self._database.connection() as connection:
-            return await store.is_anything_after(connection, seen)
+    async def is_anything_after(self, seen: Token, signals: int) -> bool:
+        """signals: how many there were when the caller looked. Nothing found is found once for
+        all who stand there: what came since has raised another signal, or waits for a poll."""
+        async with self._reading:
+            if self._end == (seen, signals):
+                return False
+            async with self._database.connection() as connection:
+                found = await store.is_anything_after(connection, seen)
+            if not found:
+                self._end = seen, signals
+            return found
 
 
 class StoreReader:
@@ -128,7 +137,7 @@ class StoreReader:
             lull.look()
             try:
                 moved = await self.step()
-                hidden = not self._more and await self._is_anything_hidden()
+                hidden = not self._more and await self._is_anything_hidden(lull.seen)
                 pause = 0.05
             except Exception as fault:
                 if not is_transient(fault):
@@ -142,10 +151,10 @@ class StoreReader:
             if not self._more:
                 await lull.pause(hidden=hidden)
 
-    async def _is_anything_hidden(self) -> bool:
+    async def _is_anything_hidden(self, signals: int) -> bool:
         if self._seen is None:  # another replica has moved the checkpoint
             return True
-        return await self._pages.is_anything_after(self._seen)
+        return await self._pages.is_anything_after(self._seen, signals)
 
     async def step(self) -> int:
         """Apply one page; returns how many events it held, 0 when there is nothing new."""

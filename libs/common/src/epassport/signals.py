@@ -76,18 +76,18 @@ class Lull:
         self._signals = signals
         self._name = name
         self._seconds = SOONEST_SECONDS
-        self._seen = -1
+        self.seen = -1
 
     def look(self) -> None:
         """Before reading: a signal from now on ends the next pause at once."""
-        self._seen = self._signals.count(self._name)
+        self.seen = self._signals.count(self._name)
 
     def found(self) -> None:
         self._seconds = SOONEST_SECONDS
 
     async def pause(self, *, hidden: bool = False) -> None:
         """After reading nothing. hidden: an older transaction still keeps something from us."""
-        if self._signals.count(self._name) != self._seen:
+        if self._signals.count(self._name) != self.seen:
             return
         seconds = LATEST_SECONDS
         if hidden:

@@ -19,6 +19,7 @@ from epassport_sandbox.people import DemoPerson
 T = TypeVar("T")
 
 TOKEN_REUSED_FOR = timedelta(hours=1)
+LONGEST_PAUSE_SECONDS = 2.0
 AGAIN_AFTER_SECONDS = (0.2, 0.5, 1.0, 2.0)
 
 
@@ -185,4 +186,4 @@ async def until(
         if clock.time() > deadline:
             raise TookTooLong(f"{what}: not within {within.total_seconds():g} s, seen {seen}")
         await asyncio.sleep(pause)
-        pause = min(pause * 1.6, 1.0)
+        pause = min(pause * 1.6, LONGEST_PAUSE_SECONDS)
