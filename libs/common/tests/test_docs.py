@@ -18,6 +18,7 @@ PACKAGES = {path.name: path for source in SOURCES for path in source.iterdir() i
 
 MEMBER = re.compile(r"`([a-z_]+)\.([A-Za-z_.]+)`")
 TEST = re.compile(r"`(test_[a-z0-9_]+)`")
+RULE = re.compile(r"\| [^|]+ \| `[a-z_]+\.[a-z_]+` \| `test_[a-z0-9_]+` \|")
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 DECISION = re.compile(r"docs/decisions/(\d{4}-[a-z0-9-]+\.md)")
 
@@ -52,6 +53,17 @@ def test_a_decision_that_the_code_cites_is_written_down() -> None:
              for name in DECISION.findall(text)}  # fmt: skip
     assert cited
     assert cited <= {page.name for page in (DOCS / "decisions").iterdir()}
+
+
+def test_every_rule_names_where_it_is_kept_and_a_test() -> None:
+    text = (DOCS / "architecture.md").read_text()
+    table = text.partition("| rule | module | test |\n| --- | --- | --- |\n")[2].partition("\n\n")[
+        0
+    ]
+    rows = table.splitlines()
+    assert len(rows) > 100
+    assert [row for row in rows if not RULE.fullmatch(row)] == []
+    assert len({row.split(" | ")[0] for row in rows}) == len(rows)
 
 
 def test_the_architecture_names_every_topic() -> None:

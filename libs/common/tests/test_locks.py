@@ -10,7 +10,7 @@ from shelf_aggregate import PutBox, TakeBoxes, shelf
 from shelf_store import AT, accepted, envelope, group_of, opened, send
 
 from epassport import Accepted
-from epassport.commands import Idempotency
+from epassport.commands import Envelope, Idempotency
 from epassport.database import Database
 from epassport.group import Group
 
@@ -88,3 +88,36 @@ async def test_two_commands_read_one_stream_at_once(group: Group, database: str)
         assert not await waits_for_a_lock(database, second)
         (outcome,) = await second
     assert accepted(outcome).version == 1
+
+
+@pytest.mark.parametrize(
+    ("held", "first", "second"),
+    [
+        (
+            "INSERT INTO streams (stream_id) VALUES ('shelf/m')",
+            [envelope(name, PutBox(AT)) for name in "amz"],
+            [envelope(name, PutBox(AT)) for name in "za"],
+        ),
+        (
+            "INSERT INTO claims VALUES ('label', 'm', 'shelf/third')",
+            [envelope(f"first-{name}", PutBox(AT, label=name)) for name in "amz"],
+            [envelope(f"second-{name}", PutBox(AT, label=name)) for name in "za"],
+        ),
+    ],
+    ids=["streams", "claims"],
+)
+async def test_groups_that_want_the_same_in_another_order_wait_for_each_other_in_one_direction(
+    group: Group, database: str, held: str, first: list[Envelope], second: list[Envelope]
+) -> None:
+    """The first has its "a" and waits for "m"; a second that took "z" now would block both."""
+    async with session(database) as third:
+        undecided = third.transaction()
+        await undecided.start()
+        await third.execute(held)
+        waiting = asyncio.create_task(in_own_transaction(database, group, *first))
+        assert await waits_for_a_lock(database, waiting)
+        coming = asyncio.create_task(in_own_transaction(database, group, *second))
+        assert await waits_for_a_lock(database, coming, before=1)
+        await undecided.rollback()
+        assert all(isinstance(outcome, Accepted) for outcome in await waiting)
+        assert len(await coming) == 2

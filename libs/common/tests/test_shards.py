@@ -8,8 +8,12 @@ import pytest
 import pytest_asyncio
 from kafka_notes import (
     SERVICE,
+    Notes,
     clients_of,
+    consuming,
     new_topic,
+    note,
+    notes,
     prepare,
     put_out,
     read_topic,
@@ -18,10 +22,11 @@ from kafka_notes import (
 )
 from lock_waits import session
 
+from epassport.database import Database
 from epassport.outbox import ALL_SHARDS, RELAY_LOCK, read_shard
 from epassport.relay import Relay
 from epassport.signals import Signals
-from epassport_contracts.registry import Topic
+from epassport_contracts.registry import Cleanup, Topic
 from epassport_sandbox.stack import Stack
 
 Session = asyncpg.Connection
@@ -117,3 +122,27 @@ async def test_rows_are_read_in_the_order_of_their_transactions_and_not_of_their
     (shard,) = [row["shard"] for row in await looking.fetch("SELECT DISTINCT shard FROM outbox")]
     rows = await read_shard(looking, shard, at_most=10)
     assert [row.headers["ce_sequence"] for row in rows] == ["1", "2"]
+
+
+async def test_a_record_of_a_transaction_that_was_given_up_has_no_effect(
+    dsn: str, kafka: str
+) -> None:
+    """What a relay that was fenced, or killed while it sent, leaves on a compacted topic."""
+    topic = await new_topic(kafka, cleanup=Cleanup.COMPACTED)
+    producer = clients_of(kafka).producer(transactional_id=topic.name)
+    await producer.start()
+    for text, is_given_up in (("old", True), ("new", False)):
+        await producer.begin_transaction()
+        (key, headers, value) = note("a", None, text)
+        await producer.send_and_wait(topic.name, value, key=key, headers=list(headers))
+        await (producer.abort_transaction() if is_given_up else producer.commit_transaction())
+    await producer.stop()
+    database = await Database.connect(dsn)
+
+    async def applied() -> bool:
+        return "new" in await notes(database)
+
+    async with consuming(database, kafka, Notes(topic), topic):
+        await until(applied)
+    assert await notes(database) == ["new"]
+    await database.close()

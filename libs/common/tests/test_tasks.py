@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from uuid import uuid5
 
 import pytest
 import pytest_asyncio
@@ -96,6 +97,12 @@ async def test_a_task_is_written_with_its_event_and_gone_once_it_is_answered(db:
     async with working(db):
         await until(tasks_left(db, 0))
     assert await events_of(db) == ROOMS
+
+
+async def test_a_task_has_the_id_that_its_event_and_its_kind_make(db: Database) -> None:
+    await put_box(db)
+    ((event_id,),) = await rows(db, "SELECT event_id FROM events")
+    assert await rows(db, "SELECT task_id FROM tasks") == [(uuid5(event_id, "count-box"),)]
 
 
 @pytest.mark.parametrize("moment", ["before-answer", "after-first"])

@@ -163,21 +163,25 @@ async def test_a_card_without_a_blank_waits_and_is_made_when_blanks_have_come(
     assert [entry["document_ref"] for entry in waiting["cards"]] == [str(holder.document_ref)]
 
 
-async def test_a_paused_step_makes_nothing_and_goes_on_where_it_stopped(bureau: Bureau) -> None:
+@pytest.mark.parametrize(
+    ("step", "task", "stays"),
+    [
+        (PausedStep.PREPARE, "prepare-chip-data", "ordered"),
+        (PausedStep.MAKE, "allocate-blank", "prepared"),
+    ],
+)
+async def test_a_paused_step_makes_nothing_and_goes_on_where_it_stopped(
+    bureau: Bureau, step: PausedStep, task: str, stays: str
+) -> None:
     holder = Holder()
     await bureau.post(OPERATOR, "/v1/blank-lots", lot_id=LOT, count=1)
     await bureau.send_keys(holder)
-    await pause(bureau, PausedStep.MAKE)
+    await pause(bureau, step)
     await bureau.hear(*parts(holder, bureau.clock.now()))
-    await bureau.reach(holder, "prepared")
-    await bureau.wait_for("SELECT 1 FROM tasks WHERE kind = 'allocate-blank'")
-    (task,) = await bureau.rows("SELECT kind, step, region, attempts FROM tasks")
-    assert dict(task) == {
-        "kind": "allocate-blank",
-        "step": "make",
-        "region": REGION,
-        "attempts": 0,
-    }
+    await bureau.reach(holder, stays)
+    await bureau.wait_for(f"SELECT 1 FROM tasks WHERE kind = '{task}'")
+    (waiting,) = await bureau.rows("SELECT kind, step, region, attempts FROM tasks")
+    assert dict(waiting) == {"kind": task, "step": step, "region": REGION, "attempts": 0}
     await bureau.rows("DELETE FROM pauses")
     await bureau.reach(holder, "written")
 
