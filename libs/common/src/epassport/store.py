@@ -311,14 +311,19 @@ async def write(connection: Connection, rows: Write) -> tuple[int, str]:
 
 
 async def is_anything_after(connection: Connection, after: Token) -> bool:
-    """Also what `read_in_order` keeps back, since something may still come before it."""
-    found: bool = await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM events"
-        "                WHERE (transaction_id, position) > ($1::text::xid8, $2))",
+    """Also what `read_in_order` keeps back, since something may still come before it.
+
+    Asked in order: for a bare EXISTS the planner hopes for an early hit and reads the whole table.
+    """
+    found = await connection.fetchval(
+        """
+        SELECT position FROM events WHERE (transaction_id, position) > ($1::text::xid8, $2)
+         ORDER BY transaction_id, position LIMIT 1
+        """,
         str(after.transaction_id),
         after.position,
     )
-    return found
+    return found is not None
 
 
 async def read_in_order(
