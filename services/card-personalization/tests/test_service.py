@@ -166,7 +166,7 @@ async def test_a_card_without_a_blank_waits_and_is_made_when_blanks_have_come(
 @pytest.mark.parametrize(
     ("step", "task", "stays"),
     [
-        (PausedStep.PREPARE, "prepare-chip-data", "ordered"),
+        (PausedStep.PREPARE, "prepare-chip-data", "preparing"),
         (PausedStep.MAKE, "allocate-blank", "prepared"),
     ],
 )
