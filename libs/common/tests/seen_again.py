@@ -1,17 +1,25 @@
-"""Own events given to a read model a second time, as a guard by version must not let through."""
+"""Events given to a read model a second time, as a guard by version must not let through."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import asyncpg
 
 from epassport.commands import Token
 from epassport.database import Connection, Database
-from epassport.events import EventCodec
+from epassport.events import EventCodec, Recorded
 from epassport.readmodel import LostRow, ReadModel, fill
 from epassport.store import read_in_order
 
 
-async def let_through(database: Database, codec: EventCodec, model: ReadModel) -> list[str]:
+async def own_events(database: Database, codec: EventCodec) -> list[Recorded[Any]]:
+    async with database.connection() as connection:
+        return await read_in_order(connection, codec, Token(0, 0), 1000)
+
+
+async def let_through(
+    database: Database, model: ReadModel, events: Sequence[Recorded[Any]]
+) -> list[str]:
     """Types of those events that changed a row when they came again.
 
     Each alone, and by each of the model's functions alone: one guards for no other.
@@ -20,7 +28,7 @@ async def let_through(database: Database, codec: EventCodec, model: ReadModel) -
     async with database.connection() as connection:
         before = await _contents(connection, model)
         assert any(before.values()), model.reader
-        for event in await read_in_order(connection, codec, Token(0, 0), 1000):
+        for event in events:
             for part in _parts(model, type(event.fact)):
                 transaction = connection.transaction()
                 await transaction.start()
