@@ -216,6 +216,21 @@ def reacting(db: Database) -> OwnReactions:
     return OwnReactions(db, catalog().codec, Signals(), reactions, group_of(db))
 
 
+async def test_a_projector_that_runs_while_its_checkpoint_is_removed_skips_nothing(
+    db: Database,
+) -> None:
+    running = reader(db)
+    await put_boxes(db, "a", "b")
+    await to_the_end(running)
+    async with db.connection() as connection:  # as a rebuild begins
+        await connection.execute("TRUNCATE shelf_v1")
+        await connection.execute("DELETE FROM checkpoints WHERE reader = $1", shelves.reader)
+    await put_boxes(db, "c")
+    assert await running.step() == 0
+    await to_the_end(running)
+    assert await rows(db, LIVE) == [("shelf/a", 1), ("shelf/b", 1), ("shelf/c", 1)]
+
+
 async def test_a_reaction_to_an_own_event_happens_once_also_with_two_replicas_and_a_restart(
     db: Database,
 ) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from epassport.database import Connection
 from epassport.records import Incoming
-from epassport_contracts.events.enrollment import PausedStep, RolloutPaused, RolloutResumed
+from epassport_contracts.events.enrollment import RolloutPaused, RolloutResumed
 from epassport_contracts.registry import BY_NAME
 
 ROLLOUT_TOPIC = "internal.enrollment.rollout.v1"
@@ -41,11 +41,3 @@ class PausesHandler:
                     await connection.execute(
                         "DELETE FROM pauses WHERE region = $1 AND step = $2", region, step
                     )
-
-
-async def is_paused(connection: Connection, region: str, step: PausedStep) -> bool:
-    return bool(
-        await connection.fetchval(
-            "SELECT EXISTS (SELECT 1 FROM pauses WHERE region = $1 AND step = $2)", region, step
-        )
-    )

@@ -192,19 +192,30 @@ class StoreReader:
             return await checkpoint(connection, self._reader)
 
 
+_FIRST = """
+    INSERT INTO checkpoints AS c (reader, transaction_id, position)
+    VALUES ($1, $2::text::xid8, $3)
+        ON CONFLICT (reader) DO UPDATE
+       SET transaction_id = excluded.transaction_id, position = excluded.position
+     WHERE c.transaction_id = $4::text::xid8 AND c.position = $5
+    RETURNING CASE WHEN $6::bool THEN set_config('synchronous_commit', 'off', true) END
+    """
+_NEXT = """
+    UPDATE checkpoints SET transaction_id = $2::text::xid8, position = $3
+     WHERE reader = $1 AND transaction_id = $4::text::xid8 AND position = $5
+    RETURNING CASE WHEN $6::bool THEN set_config('synchronous_commit', 'off', true) END
+    """
+
+
 async def _advance(
     connection: Connection, reader: str, seen: Token, last: Token, *, derived: bool
 ) -> bool:
-    """Move the checkpoint from `seen`; False where another replica has moved it already."""
-    status = await connection.execute(
-        """
-        INSERT INTO checkpoints AS c (reader, transaction_id, position)
-        VALUES ($1, $2::text::xid8, $3)
-            ON CONFLICT (reader) DO UPDATE
-           SET transaction_id = excluded.transaction_id, position = excluded.position
-         WHERE c.transaction_id = $4::text::xid8 AND c.position = $5
-        RETURNING CASE WHEN $6::bool THEN set_config('synchronous_commit', 'off', true) END
-        """,
+    """Move the checkpoint from `seen`; False where somebody else has moved or removed it.
+
+    Only a reader at the start makes one: where a rebuild has removed it, it starts again.
+    """
+    moved = await connection.fetch(
+        _FIRST if seen == START else _NEXT,
         reader,
         str(last.transaction_id),
         last.position,
@@ -212,7 +223,7 @@ async def _advance(
         seen.position,
         derived,
     )
-    return status == "INSERT 0 1"
+    return len(moved) == 1
 
 
 def projector(
