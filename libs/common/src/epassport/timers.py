@@ -29,7 +29,7 @@ from epassport_contracts import ServiceName
 log = structlog.get_logger(__name__)
 
 LIMIT = 100
-POLL_SECONDS = 0.25
+POLL_SECONDS = 1.0  # no wait is shorter than minutes
 FIRST_RETRY = timedelta(seconds=5)  # doubles with each failure
 LAST_RETRY = timedelta(minutes=5)
 TIMER_LOCK = 7_303_016
