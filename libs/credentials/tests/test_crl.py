@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from epassport_credentials import trust_anchors
@@ -159,6 +159,7 @@ def test_a_list_that_would_be_wrong_is_not_issued(
 
 
 @given(st.floats(0, 1, exclude_max=True), st.integers(1, 255))
+@example(0.03515625, 1)  # the version
 @settings(max_examples=200, deadline=None)
 def test_an_altered_list_ends_in_our_own_error(
     csca: x509.Certificate, csca_key: LocalSigner, now: datetime, where: float, bits: int

@@ -77,7 +77,13 @@ def read_crl(data: bytes, issuer: x509.Certificate) -> RevocationList:
         return _read(x509.load_der_x509_crl(data), issuer)
     except UnsupportedAlgorithm as error:
         raise InvalidCredential(Reason.UNSUPPORTED_ALGORITHM, "a CRL's signature") from error
-    except (ValueError, TypeError, x509.ExtensionNotFound, x509.DuplicateExtension) as error:
+    except (
+        ValueError,
+        TypeError,
+        x509.ExtensionNotFound,
+        x509.DuplicateExtension,
+        x509.InvalidVersion,
+    ) as error:
         raise InvalidCredential(Reason.MALFORMED, "a CRL") from error
 
 

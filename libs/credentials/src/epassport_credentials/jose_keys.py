@@ -93,7 +93,7 @@ def _certificate(entry: object) -> x509.Certificate:
         if not isinstance(entry, str):
             raise ValueError("not a text")
         return x509.load_der_x509_certificate(base64.b64decode(entry, validate=True))
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise InvalidCredential(Reason.MALFORMED, "x5c holds no certificate") from error
 
 

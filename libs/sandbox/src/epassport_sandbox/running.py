@@ -41,12 +41,14 @@ class Session:
         trust_token = await self.client.octets(ServiceName.VERIFICATION, "/trust-list")
         pack_token = await self.client.octets(ServiceName.VERIFICATION, "/offline-pack")
         now = self.system.clock.now()
-        trust = open_trust_list(trust_token.decode(), self._roots(), now=now, accept_sandbox=True)
+        trust = open_trust_list(
+            trust_token.decode(), self.trust_list_keys(), now=now, accept_sandbox=True
+        )
         keys = [key for key in trust.keys if key.purpose is Purpose.OFFLINE_PACK]
         return open_offline_pack(pack_token.decode(), keys, now=now, accept_sandbox=True)
 
-    def _roots(self) -> list[TrustedKey]:
-        """The one key a verifier is given by hand."""
+    def trust_list_keys(self) -> list[TrustedKey]:
+        """The one key a verifier is given by hand, with its validity."""
         keys = self.system.keys
         trust = TrustFile.open(keys.trust_file, read_public_key(keys.root_public_key), sandbox=True)
         return [

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -100,6 +101,11 @@ def verdict(console: Console, facts: "Facts", folder: Path) -> None:
     for sentence, holds in facts.expectations.items():
         console.print(f"[green]✓[/] {sentence}" if holds else f"[red]✗ {sentence}[/]")
     console.print(f"Files: {folder}")
+    console.print(
+        "Check a card without network: epassport-verify card-front.png --sandbox"
+        " --pack offline-pack.jwt --trust-list trust-list.jwt --key trust-list-key.pem",
+        soft_wrap=True,
+    )
     held = sum(facts.expectations.values())
     console.print(f"{held} of {len(facts.expectations)} expectations held.")
 
@@ -124,6 +130,10 @@ async def fetch_files(session: Session, followed: "Followed") -> dict[str, bytes
         ("offline-pack.jwt", "/offline-pack"),
     ):
         found[name] = await client.octets(ServiceName.VERIFICATION, path)
+    (trusted,) = session.trust_list_keys()
+    found["trust-list-key.pem"] = trusted.public_key.public_bytes(
+        Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+    )
     lines = [json.dumps(event, ensure_ascii=False) for event in followed.public_events]
     found["public-events.jsonl"] = ("\n".join(lines) + "\n").encode()
     return found
