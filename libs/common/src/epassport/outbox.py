@@ -99,9 +99,15 @@ async def write_record(connection: AnyConnection, publication: Publication, reco
 
 
 async def is_anything_waiting(session: "Connection[Row]", shard: int) -> bool:
-    """Also what `read_shard` keeps back, since something may still come before it."""
-    found = await session.fetchval("SELECT EXISTS (SELECT FROM outbox WHERE shard = $1)", shard)
-    return bool(found)
+    """Also what `read_shard` keeps back, since something may still come before it.
+
+    Asked in order, as in `store.is_anything_after`: another shard's backlog is not read for it.
+    """
+    found = await session.fetchval(
+        "SELECT position FROM outbox WHERE shard = $1 ORDER BY transaction_id, position LIMIT 1",
+        shard,
+    )
+    return found is not None
 
 
 async def write_tombstones(
