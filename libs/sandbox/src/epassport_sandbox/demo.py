@@ -10,7 +10,6 @@ import json
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -22,7 +21,7 @@ from epassport_contracts.events.enrollment import ApplicationKind
 from epassport_credentials.mobile_qr import present
 from epassport_credentials.verifier import Verdict, verify_offline
 from epassport_sandbox import story
-from epassport_sandbox.citizens import Citizen, citizens, special_cast
+from epassport_sandbox.citizens import citizens, special_cast
 from epassport_sandbox.client import Refused, until
 from epassport_sandbox.country import (
     AGE_CHECK,
@@ -35,56 +34,11 @@ from epassport_sandbox.country import (
 from epassport_sandbox.observer import Seen, read_topics
 from epassport_sandbox.road import CARDS, PROFILE, VERIFICATION, Phone, Walk
 from epassport_sandbox.running import Session
+from epassport_sandbox.shown import IN_FORCE, Actor, Facts, Followed
 
 AT_ONCE = 4
 SEED = 2026
-IN_FORCE = "passport in force"
 DUPLICATE = "refused: duplicate-person"
-
-
-@dataclass
-class Actor:
-    """One citizen of the cast with what is expected of the road."""
-
-    role: str
-    citizen: Citizen
-    expected: str = IN_FORCE
-    outcome: str = ""
-    walk: Walk | None = None
-
-
-@dataclass
-class Facts:
-    """What the run showed; written to summary.json as it stands."""
-
-    expectations: dict[str, bool] = field(default_factory=dict)
-    outcomes: dict[str, int] = field(default_factory=dict)
-    story: dict[str, Any] = field(default_factory=dict)
-
-    def expect(self, sentence: str, holds: bool) -> bool:
-        self.expectations[sentence] = holds
-        return holds
-
-    @property
-    def hold(self) -> bool:
-        return all(self.expectations.values())
-
-
-@dataclass
-class Followed:
-    """The one passport that is followed: its codes, what checks said, what replaced it."""
-
-    walk: Walk
-    small_code: str = ""
-    identity_code: str = ""
-    timeline: list[Seen] = field(default_factory=list)
-    offline: Verdict | None = None
-    shop_saw: Mapping[str, Any] = field(default_factory=dict)
-    bank_saw: Mapping[str, Any] = field(default_factory=dict)
-    offline_after: Verdict | None = None
-    loss_milliseconds: float = 0.0
-    replacement: Walk | None = None
-    public_events: list[Any] = field(default_factory=list)
 
 
 def cast(session: Session, count: int) -> list[Actor]:
@@ -96,7 +50,7 @@ def cast(session: Session, count: int) -> list[Actor]:
         Actor("eleven years old", special.under_fourteen, "refused: application-under-fourteen"),
         Actor("67, without a phone", special.elder_without_phone),
         Actor("fingers cannot be read", special.unusable_fingers),
-        Actor("applies", special.applies_first),
+        Actor("applies for the first time", special.applies_first),
         Actor("applies again under another name", special.applies_again, DUPLICATE),
     ]
     ordinary = islice(citizens(SEED, max(count, len(named)), today), max(count - len(named), 1))

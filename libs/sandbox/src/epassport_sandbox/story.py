@@ -3,10 +3,11 @@
 import base64
 import json
 import statistics
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from rich.console import Console
@@ -19,9 +20,7 @@ from epassport_credentials.verifier import Verdict
 from epassport_sandbox.country import CARD_INSPECTOR
 from epassport_sandbox.road import CARDS, Steps
 from epassport_sandbox.running import Session
-
-if TYPE_CHECKING:
-    from epassport_sandbox.demo import Actor, Facts, Followed
+from epassport_sandbox.shown import Actor, Facts, Followed
 
 
 @contextmanager
@@ -32,7 +31,7 @@ def progress(console: Console, what: str, total: int) -> Iterator[Callable[[], N
         yield lambda: bar.advance(task)
 
 
-def outcomes(console: Console, actors: Sequence["Actor"]) -> None:
+def outcomes(console: Console, actors: Sequence[Actor]) -> None:
     table = Table("who", "outcome", "citizens", title="Outcomes")
     groups: dict[tuple[str, str], int] = {}
     for actor in actors:
@@ -42,7 +41,7 @@ def outcomes(console: Console, actors: Sequence["Actor"]) -> None:
     console.print(table)
 
 
-def tell(console: Console, session: Session, followed: "Followed") -> None:
+def tell(console: Console, session: Session, followed: Followed) -> None:
     """The followed passport, from the first event to the replacement."""
     console.print(steps_table(session.road.steps))
     table = Table(
@@ -97,20 +96,32 @@ def terminal_code(text: str) -> str:
     )
 
 
-def verdict(console: Console, facts: "Facts", folder: Path) -> None:
+def verdict(console: Console, facts: Facts, folder: Path) -> None:
     for sentence, holds in facts.expectations.items():
         console.print(f"[green]✓[/] {sentence}" if holds else f"[red]✗ {sentence}[/]")
     console.print(f"Files: {folder}")
-    console.print(
-        "Check a card without network: epassport-verify card-front.png --sandbox"
-        " --pack offline-pack.jwt --trust-list trust-list.jwt --key trust-list-key.pem",
-        soft_wrap=True,
-    )
+    console.print("Check its card without network:")
+    console.print(f"  {check_command(folder)}", soft_wrap=True, highlight=False)
     held = sum(facts.expectations.values())
     console.print(f"{held} of {len(facts.expectations)} expectations held.")
 
 
-async def fetch_files(session: Session, followed: "Followed") -> dict[str, bytes]:
+def check_command(folder: Path) -> str:
+    """What a newcomer can paste into the shell in which the demo ran."""
+    verify = _from_here(Path(sys.executable).parent / "epassport-verify")
+    shown = _from_here(folder)
+    return (
+        f"{verify} {shown}/card-front.png --sandbox --pack {shown}/offline-pack.jwt"
+        f" --trust-list {shown}/trust-list.jwt --key {shown}/trust-list-key.pem"
+    )
+
+
+def _from_here(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+async def fetch_files(session: Session, followed: Followed) -> dict[str, bytes]:
     """Card faces and codes as PNG, the chip's files, signed lists, public events; by name."""
     client, ref = session.client, followed.walk.ref
     found: dict[str, bytes] = {}
@@ -145,7 +156,7 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
         (folder / name).write_bytes(octets)
 
 
-def summary(session: Session, followed: "Followed", facts: "Facts") -> dict[str, Any]:
+def summary(session: Session, followed: Followed, facts: Facts) -> dict[str, Any]:
     return {
         "expectations": facts.expectations,
         "outcomes": facts.outcomes,
