@@ -55,6 +55,7 @@ pins: $(VENV)
 generated: $(VENV)
 	$(PYTHON) -m epassport_contracts.generate --check
 	$(PYTHON) tools/configuration_page.py --check
+	$(PYTHON) tools/api_documents.py --check
 
 unit: $(VENV) $(ENGINE_CLASSES)
 	$(PYTEST) -m "not stack" libs services

@@ -23,7 +23,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from epassport import operations_http
-from epassport.access import ANYONE, check_complete
+from epassport.access import ANYONE, AccessTable, check_complete
 from epassport.database import Database
 from epassport.errors import Unsafe
 from epassport.health import Check, health_routes
@@ -104,11 +104,22 @@ def build_app(
     )
     app.add_middleware(_Edge)
     for route, module, back in declared:
-        allowed = module.access.allowed(route.operation)
-        roles = ["anyone"] if allowed is ANYONE else sorted(str(role) for role in allowed)
-        app.router.routes.append(_Route(route, bind(route, module.access, back), roles))
+        handler = bind(route, module.access, back)
+        app.router.routes.append(_Route(route, handler, module.access))
     app.router.routes += health_routes(checks, lambda: sample(backing.database))
     return app
+
+
+def api_document(title: str, routes: Sequence[Routes]) -> dict[str, Any]:
+    """The OpenAPI document of a service and of what operators may do there, without running it."""
+
+    async def unserved(_request: Request) -> Response:
+        raise AssertionError("a document answers no requests")
+
+    app = _Application(title=title)
+    for module in (*routes, operations_http.routes):
+        app.router.routes += [_Route(route, unserved, module.access) for route in module.declared]
+    return app.openapi()
 
 
 def build_health_app(database: Database, *, checks: Mapping[str, Check]) -> Starlette:
@@ -169,10 +180,11 @@ class _Route(APIRoute):
     what was sent.
     """
 
-    def __init__(self, route: Declared, handler: Handler, roles: list[str]) -> None:
+    def __init__(self, route: Declared, handler: Handler, access: AccessTable) -> None:
         self._handler = handler
+        allowed = access.allowed(route.operation)
+        roles = ["anyone"] if allowed is ANYONE else sorted(str(role) for role in allowed)
         problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
-        open_to_all = roles == ["anyone"]
         super().__init__(
             route.path,
             _documented(route),
@@ -182,7 +194,7 @@ class _Route(APIRoute):
             summary=route.operation,
             response_model=_response_model(route),
             responses={"default": {"description": "Problem", "content": {MEDIA_TYPE: problem}}},
-            dependencies=[] if open_to_all else [Security(HTTPBearer(bearerFormat="JWT"))],
+            dependencies=[] if allowed is ANYONE else [Security(HTTPBearer(bearerFormat="JWT"))],
             openapi_extra={"x-roles": roles},
         )
 
