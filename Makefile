@@ -22,7 +22,7 @@ READY := $(VENV) $(KAFKA_JARS) $(ENGINE_CLASSES)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo up pilot check lint types walls pins generated unit test conformance fuzz bench clean help
+.PHONY: demo up pilot check lint types walls pins generated deployment unit test conformance fuzz bench clean help
 
 demo: $(READY) ## watch passports go from application to a checked QR code (CITIZENS=25)
 	$(PYTHON) -m epassport_sandbox demo $(if $(CITIZENS),--citizens $(CITIZENS))
@@ -37,7 +37,7 @@ test: check $(READY) ## check, then everything that needs real PostgreSQL and Ka
 	$(PYTEST) -m stack libs services
 	$(PYTEST) tests/integration tests/conformance
 
-check: lint types walls pins generated unit ## before every commit: lint, types, walls, pins, generated files, unit tests
+check: lint types walls pins generated deployment unit ## before every commit: lint, types, walls, pins, generated files, deployment, unit tests
 
 lint: $(VENV)
 	$(BIN)/ruff check .
@@ -56,6 +56,10 @@ generated: $(VENV)
 	$(PYTHON) -m epassport_contracts.generate --check
 	$(PYTHON) tools/configuration_page.py --check
 	$(PYTHON) tools/api_documents.py --check
+	$(PYTHON) tools/kubernetes_versions.py --check
+
+deployment: $(VENV) ## manifests, compose file and images' build files, without a cluster or an engine
+	$(PYTEST) tests/deployment
 
 unit: $(VENV) $(ENGINE_CLASSES)
 	$(PYTEST) -m "not stack" libs services
@@ -73,7 +77,7 @@ bench: $(VENV) ## ours against the bare work nobody can avoid; writes build/benc
 clean: ## remove everything that make has made, downloads too
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf $(addprefix $(CACHE)/,kafka-libs* sourceafis-libs* sourceafis-classes)
-	rm -rf $(addprefix $(CACHE)/,*python-readers* *javascript-readers* jmrtd-* fuzz fuzz.lock)
+	rm -rf $(addprefix $(CACHE)/,*python-readers* *javascript-readers* jmrtd-* fuzz fuzz.lock kustomize kustomize.lock)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

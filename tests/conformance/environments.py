@@ -3,16 +3,17 @@
 Foreign readers pin versions that would hold the workspace back, so none of them is installed
 beside our code: Python ones come from a hash-pinned list, JavaScript ones from a package.json
 with exact versions. A folder is set up for good when its stamp holds the digest of what it
-was made from.
+was made from. Checkers of deploy/ that are written in Go are built here too.
 """
 
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,32 @@ def node_environment(package: Path, name: str) -> Path:
     return _kept(package, name, fill)
 
 
+def go_binary(module: Path, package: str, name: str) -> Path:
+    """A command that a Go module names as its tool, at the versions and digests of its go.sum.
+
+    module: folder of go.mod and go.sum
+    Skips where no Go, or one older than the module asks for, is on the machine.
+    """
+    go = shutil.which("go")
+    if go is None:
+        pytest.skip("no Go on this machine")
+    local = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
+    wanted = re.search(r"^go (\d+)\.(\d+)", (module / "go.mod").read_text(), re.MULTILINE)
+    found = re.search(r"go(\d+)\.(\d+)", _run([go, "env", "GOVERSION"], local))
+    if wanted is None or found is None or _numbers(found) < _numbers(wanted):
+        pytest.skip(f"the Go on this machine is too old to build {name}")
+
+    def fill(folder: Path) -> None:
+        target = str(folder / name)
+        _run([go, "build", "-C", str(module), "-trimpath", "-o", target, package], local)
+
+    return _kept(module / "go.sum", name, fill) / name
+
+
+def _numbers(version: re.Match[str]) -> list[int]:
+    return [int(part) for part in version.groups()]
+
+
 def _kept(source: Path, name: str, fill: Callable[[Path], None]) -> Path:
     cache = cache_folder()
     folder = cache / name
@@ -74,9 +101,15 @@ def _holds(folder: Path, wanted: str) -> bool:
     return stamp.exists() and stamp.read_text() == wanted
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str], environment: Mapping[str, str] | None = None) -> str:
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=SETUP_SECONDS, check=False
+        command,
+        capture_output=True,
+        text=True,
+        timeout=SETUP_SECONDS,
+        check=False,
+        env=environment,
     )
     if done.returncode:
         raise RuntimeError(f"{' '.join(command[:4])} … failed: {done.stderr.strip()[-500:]}")
+    return done.stdout
