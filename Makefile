@@ -71,8 +71,8 @@ conformance: $(VENV) ## our documents read by other people's software, their vec
 fuzz: $(VENV) ## any bytes end in a value or our own error, 20 s for each decoder (SECONDS=20)
 	$(PYTHON) -m tests.fuzz --seconds $(or $(SECONDS),20)
 
-bench: $(VENV) ## ours against the bare work nobody can avoid; writes build/bench/results.json
-	$(PYTHON) -m tests.benchmarks
+bench: $(READY) ## ours against the bare work nobody can avoid; writes build/bench (ROWS="append relay")
+	$(PYTHON) -m tests.benchmarks $(ROWS)
 
 clean: ## remove everything that make has made, downloads too
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,39 +1,50 @@
-"""`python -m tests.benchmarks [name ...]`: the rows of every module that stands here.
+"""`python -m tests.benchmarks [module ...]`: the rows of every module that stands here.
 
 A module gives `rows()`; every row goes to build/bench/results.json and into the table. Exit 1
-when a ratio misses its target, or falls out of the band around its baseline: what was once
-reached is kept. `--write-baseline` notes the ratios of this run.
+when a ratio misses its target, or falls out of the band around its baseline, or a count is
+not what it was: what was once reached is kept. `--write-baseline` notes the ratios and counts
+of this run, `--profile MODULE` writes where that module's CPU goes beside the results instead.
 """
 
 import argparse
+import cProfile
 import importlib
 import json
 import pkgutil
+import pstats
 import sys
+import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tests.benchmarks.harness import Better, Row
 
 HERE = Path(__file__).parent
 BASELINE = HERE / "baseline.json"
-RESULTS = HERE.parents[1] / "build" / "bench" / "results.json"
-NO_ROWS = {"__main__", "harness"}
+BUILD = HERE.parents[1] / "build" / "bench"
+NO_ROWS = {"__main__", "harness", "load", "servers", "soak"}
 BAND = 0.15  # of the baseline: what two quiet runs on one machine differ by, and a half more
+PROFILED_LINES = 60
+
+Known = Mapping[str, Mapping[str, Any]]
 
 
 def main() -> int:
     options = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     options.add_argument("modules", nargs="*", help="as named in tests/benchmarks; all if none")
     options.add_argument("--write-baseline", action="store_true")
+    options.add_argument("--profile", metavar="MODULE")
     chosen = options.parse_args()
-    measured = list(_rows(chosen.modules))
-    _write(RESULTS, {"rows": [{**asdict(row), "met": row.met} for row in measured]})
-    known: dict[str, float] = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
+    if chosen.profile is not None:
+        return _profile(chosen.profile)
+    measured: list[Row] = []
+    for row in _rows(chosen.modules):
+        measured.append(row)
+        _write(BUILD / "results.json", [_result(row) for row in measured])
+    known: dict[str, dict[str, Any]] = json.loads(BASELINE.read_text())
     if chosen.write_baseline:
-        kept = (row for row in measured if row.unit != "ms")  # a time alone has only its target
-        known |= {row.name: round(row.ratio, 3) for row in kept}
+        known |= {row.name: _kept(row) for row in measured if row.unit != "ms"}
         _write(BASELINE, known)
     return _report(measured, known)
 
@@ -45,28 +56,67 @@ def _rows(chosen: list[str]) -> Iterator[Row]:
             yield from importlib.import_module(f"tests.benchmarks.{name}").rows()
 
 
-def _report(rows: list[Row], baseline: Mapping[str, float]) -> int:
-    head = f"{'row':22}{'ours':>10}{'bare':>10}     {'ratio':>7}{'target':>9}{'baseline':>10}"
-    print(head)
+def _result(row: Row) -> dict[str, Any]:
+    return {
+        "figure": row.name,
+        "value": row.ours,
+        "unit": row.unit,
+        "bare": row.bare,
+        "ratio": row.ratio,
+        "target": row.target,
+        "met": row.met,
+        "counts": dict(row.counts),
+        "how": row.how,
+    }
+
+
+def _kept(row: Row) -> dict[str, Any]:
+    """A time alone (`ms`) has only its target."""
+    return {"ratio": round(row.ratio, 3)} | ({"counts": dict(row.counts)} if row.counts else {})
+
+
+def _report(rows: list[Row], known: Known) -> int:
+    print(f"{'row':24}{'ours':>11}{'bare':>11}     {'ratio':>7}{'target':>9}{'baseline':>10}")
     failed = 0
     for row in rows:
-        before = baseline.get(row.name)
-        word = "ok" if row.met else "MISSES ITS TARGET"
-        if before is not None and _worse(row, before):
-            word = "WORSE THAN ITS BASELINE"
+        before = known.get(row.name, {})
+        word = _judged(row, before)
         failed += word != "ok"
         sign = ">=" if row.better is Better.HIGHER else "<="
+        kept = f"{before['ratio']:10.3f}" if before else " " * 10
+        hoped = f" (hoped for: {row.hoped:g}{row.unit})" if row.hoped is not None else ""
         print(
-            f"{row.name:22}{row.ours:10.2f}{row.bare:10.2f} {row.unit:4}{row.ratio:7.3f}"
-            f" {sign}{row.target:6.2f}{'' if before is None else f'{before:10.3f}'}  {word}"
+            f"{row.name:24}{row.ours:11.2f}{row.bare:11.2f} {row.unit:4}{row.ratio:7.3f}"
+            f" {sign}{row.target:6.2f}{kept}  {word}{hoped}"
         )
     return 1 if failed else 0
+
+
+def _judged(row: Row, before: Mapping[str, Any]) -> str:
+    if before and _worse(row, before["ratio"]):
+        return "WORSE THAN ITS BASELINE"
+    if before.get("counts", {}) != dict(row.counts) and before:
+        return f"COUNTS {dict(row.counts)} ARE NOT ITS BASELINE'S {before.get('counts', {})}"
+    return "ok" if row.met else "MISSES ITS TARGET"
 
 
 def _worse(row: Row, before: float) -> bool:
     if row.better is Better.HIGHER:
         return row.ratio < before * (1 - BAND)
     return row.ratio > before * (1 + BAND)
+
+
+def _profile(module: str) -> int:
+    """CPU of this process only; bare work is in it too, but stands under its own names."""
+    profiler = cProfile.Profile(time.process_time)
+    rows = importlib.import_module(f"tests.benchmarks.{module}").rows
+    profiler.runcall(lambda: list(rows()))
+    BUILD.mkdir(parents=True, exist_ok=True)
+    path = BUILD / f"profile-{module}.txt"
+    with path.open("w") as lines:
+        pstats.Stats(profiler, stream=lines).sort_stats("cumtime").print_stats(PROFILED_LINES)
+    print(path)
+    return 0
 
 
 def _write(path: Path, content: object) -> None:

@@ -6,8 +6,8 @@ thread: a busy neighbour then slows both alike. Seconds are shown, never judged.
 
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 ROUNDS = 500
@@ -24,6 +24,9 @@ class Row:
     """ours, bare: in `unit`; ratio: the judged number; target: of the ratio, as published.
 
     better: whether the ratio should be above or below its target
+    counts: statements, round trips, commits for one event: the same in every run, so they must
+        be what the baseline says
+    hoped: for `ours` on two cores of this size, shown and never judged
     """
 
     name: str
@@ -34,6 +37,8 @@ class Row:
     better: Better
     unit: str
     how: str
+    counts: Mapping[str, float] = field(default_factory=dict)
+    hoped: float | None = None
 
     @property
     def met(self) -> bool:
