@@ -22,7 +22,7 @@ READY := $(VENV) $(KAFKA_JARS) $(ENGINE_CLASSES)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo up pilot check lint types walls pins generated deployment unit test conformance fuzz bench clean help
+.PHONY: demo up pilot check lint types walls pins generated deployment unit tokens test conformance fuzz bench clean help
 
 demo: $(READY) ## watch passports go from application to a checked QR code (CITIZENS=25)
 	$(PYTHON) -m epassport_sandbox demo $(if $(CITIZENS),--citizens $(CITIZENS))
@@ -61,8 +61,12 @@ generated: $(VENV)
 deployment: $(VENV) ## manifests, compose file and images' build files, without a cluster or an engine
 	$(PYTEST) tests/deployment
 
-unit: $(VENV) $(ENGINE_CLASSES)
+unit: $(VENV) $(ENGINE_CLASSES) tokens
 	$(PYTEST) -m "not stack" libs services
+
+# Without it the tests of tokens are skipped and say so.
+tokens:
+	-@tools/need.sh softhsm2-util
 
 conformance: $(VENV) ## our documents read by other people's software, their vectors read by ours
 	$(PYTEST) tests/conformance

@@ -1,5 +1,5 @@
 #!/bin/sh
-# tools/need.sh PROGRAM…: make sure that python3, java, javac or mvn is here.
+# tools/need.sh PROGRAM…: make sure that python3, java, javac, mvn or softhsm2-util is here.
 #
 # Debian as root installs what is missing; elsewhere one line says what to install.
 set -eu
@@ -10,6 +10,7 @@ package_of() {
         java) echo openjdk-17-jre-headless ;;
         javac) echo openjdk-17-jdk-headless ;;
         mvn) echo maven ;;
+        softhsm2-util) echo softhsm2 ;;
         *) echo "tools/need.sh does not know $1" >&2; exit 2 ;;
     esac
 }
@@ -29,6 +30,7 @@ wanted_version() {
         python3) echo "Python 3.11 or newer with venv" ;;
         java | javac) echo "Java 17 or newer ($1)" ;;
         mvn) echo "Maven (mvn)" ;;
+        softhsm2-util) echo "SoftHSM 2 (softhsm2-util)" ;;
     esac
 }
 

@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from epassport.errors import Unsafe
+from epassport.key_store_address import FileAddress, TokenAddress, read_address
 from epassport.settings import Settings, read_secret, read_settings
+
+KEYS_IN_A_FILE = "production refuses a key_store in a file: signing keys live on a token"
 
 
 @pytest.fixture
@@ -16,7 +19,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.Monke
     values = {
         "POSTGRES_DSN_FILE": tmp_path / "dsn",
         "KAFKA_BOOTSTRAP": "kafka-0:9093,kafka-1:9093",
-        "KEY_STORE": tmp_path / "keystore.json",
+        "KEY_STORE": "pkcs11:token=enrollment?module-path=/usr/lib/vendor.so",
         "KEY_STORE_PASSPHRASE_FILE": tmp_path / "passphrase",
         "TRUST_FILE": tmp_path / "trust.jws",
         "TRUST_ROOT_FILE": tmp_path / "root.pem",
@@ -52,6 +55,8 @@ def test_production_starts_on_loopback_with_tls(environment: pytest.MonkeyPatch)
             "production refuses oidc_jwks_url over http",
         ),
         ("OIDC_ISSUER", "http://issuer.test", "production refuses an oidc_issuer over http"),
+        ("KEY_STORE", "file:/keys/keystore.json", KEYS_IN_A_FILE),
+        ("KEY_STORE", "/keys/keystore.json", KEYS_IN_A_FILE),
     ],
 )
 def test_what_the_sandbox_may_do_production_refuses(
@@ -102,6 +107,30 @@ def test_a_refusal_names_the_setting_and_not_its_value(environment: pytest.Monke
 def test_a_missing_setting_is_named(environment: pytest.MonkeyPatch) -> None:
     environment.delenv("EPASSPORT_TRUST_FILE")
     assert refusal() == "EPASSPORT_TRUST_FILE: Field required"
+
+
+@pytest.mark.parametrize(
+    ("address", "line"),
+    [
+        ("pkcs11:token=t?module-path=/m&pin-value=1234", "a PIN does not stand in pkcs11:…"),
+        ("pkcs11:token=t", "pkcs11:… names token and module-path, each once"),
+        ("pkcs11:token=t;token=u?module-path=/m", "pkcs11:… names token and module-path"),
+        ("pkcs11:token=t;object=o?module-path=/m", "pkcs11:… names token and module-path"),
+        ("pkcs11:token=?module-path=/m", "token and module-path of pkcs11:… are not empty"),
+    ],
+)
+def test_an_address_of_keys_that_cannot_be_meant_is_refused(
+    environment: pytest.MonkeyPatch, address: str, line: str
+) -> None:
+    environment.setenv("EPASSPORT_KEY_STORE", address)
+    assert refusal().startswith(f"EPASSPORT_KEY_STORE: {line}")
+    assert "1234" not in refusal()
+
+
+def test_an_address_of_keys_reads_back_as_it_was_written() -> None:
+    token = TokenAddress(Path("/usr/lib/a vendor's/p11.so"), "e;passport?=%&")
+    for address in (token, FileAddress(Path("/keys/store.json"))):
+        assert read_address(str(address)) == address
 
 
 def test_an_empty_or_missing_secret_is_refused(tmp_path: Path) -> None:

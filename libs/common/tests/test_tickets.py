@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from epassport.jws import sign_compact
-from epassport.signing import Signer, SigningPurpose, new_private_key, public_key_octets
+from epassport.signing import (
+    LocalSigner,
+    Signer,
+    SigningPurpose,
+    new_private_key,
+    public_key_octets,
+)
 from epassport.tickets import TYPE, TicketReason, TicketRefused, open_ticket, sign_ticket
 from epassport.trustfile import SigningEntry, TrustContent, TrustFile
 from epassport_contracts import ServiceName
@@ -16,7 +22,7 @@ from epassport_contracts.desk import Ticket, TicketPurpose
 from epassport_contracts.events.enrollment import ApplicationKind
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-OURS, STRANGER, OTHER_PURPOSE = (Signer(new_private_key()) for _ in range(3))
+OURS, STRANGER, OTHER_PURPOSE = (LocalSigner(new_private_key()) for _ in range(3))
 TICKET = Ticket(
     ticket_id=UUID(int=1),
     purpose=TicketPurpose.ENROL,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import softhsm_tokens
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,13 @@ from epassport.ceremony import PURPOSES, VALIDITY, CeremonyResult, hold_ceremony
 from epassport.errors import Unsafe
 from epassport.jws import MalformedJws, parse_compact, sign_compact
 from epassport.keystore import KeyStore
-from epassport.signing import Signer, SigningPurpose, new_private_key, public_key_octets
+from epassport.signing import (
+    LocalSigner,
+    Signer,
+    SigningPurpose,
+    new_private_key,
+    public_key_octets,
+)
 from epassport.trustfile import (
     MAX_FILE_BYTES,
     SigningEntry,
@@ -46,7 +53,7 @@ def store_of(
 
 
 def rewritten(folder: Path, header: dict[str, object], content: object) -> tuple[Path, Signer]:
-    root = Signer(new_private_key())
+    root = LocalSigner(new_private_key())
     path = folder / "trust.jws"
     path.write_text(sign_compact(header, json.dumps(content).encode(), root))
     return path, root
@@ -122,19 +129,44 @@ def test_a_second_ceremony_in_the_same_folder_changes_nothing(held: CeremonyResu
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-def test_in_production_passphrases_are_put_there_beforehand(tmp_path: Path) -> None:
-    services = [ServiceName.BIOMETRICS]
-    with pytest.raises(Unsafe, match="put a passphrase into"):
-        hold_ceremony(tmp_path, services, sandbox=False, at=AT)
-    for name in ("biometrics", "ceremony"):
-        (tmp_path / name).mkdir(exist_ok=True)
-        (tmp_path / name / "passphrase").write_text(f"a passphrase of {name}")
-    held = hold_ceremony(tmp_path, services, sandbox=False, at=AT)
-    root = read_public_key(held.root_public_key)
-    assert not TrustFile.open(held.trust_file, root, sandbox=False).sandbox
-    assert held.csca is None
+def test_in_production_keys_are_made_on_tokens_whose_pins_were_put_there_beforehand(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(Unsafe, match="production needs --pkcs11-module"):
+        hold_ceremony(tmp_path, SERVICES, sandbox=False, at=AT)
+    module = softhsm_tokens.token_of_role("root").module
+    with pytest.raises(Unsafe, match="put the PIN into"):
+        hold_ceremony(tmp_path, SERVICES, sandbox=False, at=AT, module=module)
+    pins = [*(f"{service}/passphrase" for service in SERVICES)]
+    for pin in (*pins, "ceremony/root-pin", "ceremony/csca-pin"):
+        (tmp_path / pin).parent.mkdir(exist_ok=True)
+        (tmp_path / pin).write_text(softhsm_tokens.PIN)
+    held = hold_ceremony(tmp_path, SERVICES, sandbox=False, at=AT, module=module)
+    assert not list(tmp_path.rglob("*.json"))
+    trust = TrustFile.open(held.trust_file, read_public_key(held.root_public_key), sandbox=False)
+    stores = [(held.services[service], service, PURPOSES[service]) for service in SERVICES]
+    assert held.csca is not None
+    issuer = (held.csca, ServiceName.CARD_PERSONALIZATION, frozenset({SigningPurpose.CSCA}))
+    for store, service, purposes in [*stores, issuer]:
+        opened = store.open(purposes, sandbox=False)
+        for purpose in purposes:
+            (trusted,) = trust.signing_keys(service, purpose)
+            assert opened.signer(purpose).public_key == trusted.public_key
+        opened.close()
+    with pytest.raises(Unsafe, match="has no key for csca"):
+        held.services[ServiceName.CARD_PERSONALIZATION].open([SigningPurpose.CSCA], sandbox=False)
+    for path in (held.trust_file, held.root_public_key):
+        path.unlink()
+    with pytest.raises(Unsafe, match="holds a key store and is never overwritten"):
+        hold_ceremony(tmp_path, SERVICES, sandbox=False, at=AT, module=module)
+
+
+def test_a_production_trust_file_is_refused_in_the_sandbox(tmp_path: Path) -> None:
+    root, path = LocalSigner(new_private_key()), tmp_path / "trust.jws"
+    write_trust_file(path, root, [], [], sandbox=False, at=AT)
+    assert not TrustFile.open(path, root.public_key, sandbox=False).sandbox
     with pytest.raises(Unsafe, match="production trust file"):
-        TrustFile.open(held.trust_file, root, sandbox=True)
+        TrustFile.open(path, root.public_key, sandbox=True)
 
 
 def test_a_sandbox_trust_file_is_refused_in_production(held: CeremonyResult) -> None:
@@ -216,7 +248,7 @@ def test_files_that_are_absent_too_large_or_something_else_are_refused(tmp_path:
 
 
 def test_while_a_key_is_replaced_both_are_trusted(tmp_path: Path) -> None:
-    root, old, new = (Signer(new_private_key()) for _ in range(3))
+    root, old, new = (LocalSigner(new_private_key()) for _ in range(3))
     entries = [
         SigningEntry(
             service=ServiceName.VERIFICATION,
@@ -269,4 +301,4 @@ def test_a_compact_jws_round_trips(payload: bytes) -> None:
     assert jws.is_signed_by(_ROOT.public_key)
 
 
-_ROOT = Signer(new_private_key())
+_ROOT = LocalSigner(new_private_key())

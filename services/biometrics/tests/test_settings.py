@@ -15,6 +15,7 @@ from biometrics.settings import BiometricsSettings
 PRODUCTION = {
     "profile": "production",
     "kafka_security": "tls",
+    "key_store": "pkcs11:token=biometrics?module-path=/usr/lib/vendor.so",
     "oidc_issuer": "https://people.test",
     "oidc_jwks_url": "https://people.test/jwks",
 }

@@ -16,7 +16,7 @@ from card_personalization.chip_data import chip_portrait
 from epassport.ceremony import hold_ceremony, paths_in
 from epassport.errors import Unsafe
 from epassport.keystore import KeyStore
-from epassport.signing import Signer, SigningPurpose
+from epassport.signing import LocalSigner, Signer, SigningPurpose
 from epassport_contracts import ServiceName
 from epassport_credentials.apdu import Instruction, StatusWord, Transceive
 from epassport_credentials.chip_reader import generate_chip_key
@@ -40,7 +40,7 @@ GROUPS = {
     "DG2": build_dg2(chip_portrait(draw_portrait(7, Sex.FEMALE, 36))),
     "DG14": build_dg14(),
 }
-CSCA, DOCUMENT_SIGNER = (Signer(ec.derive_private_key(n, ec.SECP256R1())) for n in (11, 12))
+CSCA, DOCUMENT_SIGNER = (LocalSigner(ec.derive_private_key(n, ec.SECP256R1())) for n in (11, 12))
 CERTIFICATES = issue_certificates(
     CSCA, DOCUMENT_SIGNER, at=AT - timedelta(days=1), sandbox=True, crl_uri="https://crl.test/1"
 )
@@ -78,7 +78,7 @@ def test_a_production_bench_finds_fault_with_a_sandbox_certificate() -> None:
 
 
 def test_a_chip_signed_by_a_key_without_certificate_is_found_out() -> None:
-    stranger = Signer(ec.derive_private_key(99, ec.SECP256R1()))
+    stranger = LocalSigner(ec.derive_private_key(99, ec.SECP256R1()))
     assert bench(signer=stranger).make(GROUPS, "417093", AT).fault == Reason.WRONG_SIGNATURE
 
 

@@ -26,7 +26,7 @@ from enrollment.office import Office, OfficerId, WorkingTime
 from enrollment.rollout import Rollout
 from epassport import Personal
 from epassport.personal import Secret
-from epassport.signing import Signer, new_private_key, public_key_octets
+from epassport.signing import LocalSigner, Signer, new_private_key, public_key_octets
 from epassport.testing import test_seal as seal
 from epassport_contracts.desk import presence_record
 from epassport_contracts.events.biometrics import ComparisonMethod
@@ -51,7 +51,7 @@ COUNTER = OfficerId(ISSUER, "hand-over-officer-1")
 SUPERVISOR = OfficerId(ISSUER, "supervisor-1")
 STRANGER = OfficerId(ISSUER, "nobody")
 
-OPERATOR_KEY, OTHER_KEY = Signer(new_private_key()), Signer(new_private_key())
+OPERATOR_KEY, OTHER_KEY = LocalSigner(new_private_key()), LocalSigner(new_private_key())
 SPKI = public_key_octets(OPERATOR_KEY.public_key)
 
 HOLDER = UUID("11111111-1111-4111-8111-111111111111")

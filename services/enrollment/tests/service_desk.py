@@ -20,7 +20,7 @@ from epassport.decider import StreamId
 from epassport.reactions import ReactionHandler, reactions_of
 from epassport.records import Incoming
 from epassport.service import Running
-from epassport.signing import Signer, new_private_key, public_key_octets
+from epassport.signing import LocalSigner, Signer, new_private_key, public_key_octets
 from epassport_contracts import ContractEvent, ServiceName
 from epassport_contracts.desk import presence_record
 from epassport_contracts.events.biometrics import (
@@ -71,7 +71,7 @@ class Desk:
     url: str
     oidc: Issuer
     http: httpx.AsyncClient
-    key: Signer = field(default_factory=lambda: Signer(new_private_key()))
+    key: Signer = field(default_factory=lambda: LocalSigner(new_private_key()))
     sequences: dict[str, int] = field(default_factory=dict)
     token: str | None = None
 

@@ -13,7 +13,8 @@ def settings(tmp_path: Path, **more: Any) -> VerificationSettings:
     secret = tmp_path / "secret"
     secret.write_text("x")
     files = {"postgres_dsn_file": secret, "key_store_passphrase_file": secret}
-    paths = {"key_store": secret, "trust_file": secret, "trust_root_file": secret}
+    token = "pkcs11:token=verification?module-path=/usr/lib/vendor.so"
+    paths = {"key_store": token, "trust_file": secret, "trust_root_file": secret}
     oidc = {
         "oidc_issuer": "https://issuer.example",
         "oidc_audience": "epassport",

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from epassport import hpke
 from epassport.errors import Unsafe
 from epassport.signing import (
+    LocalSigner,
     Signer,
     SigningPurpose,
     new_private_key,
@@ -109,14 +110,14 @@ class KeyStore:
             found = "a sandbox" if stored.sandbox else "a production"
             raise Unsafe(f"{path.name} is {found} key store, which this profile refuses")
         cipher = _cipher(passphrase_file, stored.salt)
-        wanted = {_signing_name(purpose) for purpose in purposes} | set(Secret)
+        wanted = {signing_name(purpose) for purpose in purposes} | set(Secret)
         opened = {
             key.name: _decrypt(cipher, stored, key) for key in stored.keys if key.name in wanted
         }
-        missing = [purpose for purpose in purposes if _signing_name(purpose) not in opened]
+        missing = [purpose for purpose in purposes if signing_name(purpose) not in opened]
         if missing:
             raise Unsafe(f"{path.name} has no key for {min(missing)}")
-        signers = {p: Signer(private_key_of(opened[_signing_name(p)])) for p in purposes}
+        signers = {p: LocalSigner(private_key_of(opened[signing_name(p)])) for p in purposes}
         secrets = {secret: opened[secret] for secret in Secret if secret in opened}
         return cls(stored.service, signers, secrets, sandbox=stored.sandbox)
 
@@ -125,6 +126,9 @@ class KeyStore:
         if purpose not in self._signers:
             raise Unsafe(f"this process has not opened the key for {purpose}")
         return self._signers[purpose]
+
+    def close(self) -> None:
+        """End what the store holds open: nothing here, a session where keys are on a token."""
 
     @property
     def wrapping(self) -> bytes:
@@ -174,7 +178,7 @@ def create(
     Raises Unsafe where the store exists or the passphrase is too short.
     """
     keys = {purpose: new_private_key() for purpose in sorted(purposes)}
-    octets = {_signing_name(purpose): private_key_octets(key) for purpose, key in keys.items()}
+    octets = {signing_name(purpose): private_key_octets(key) for purpose, key in keys.items()}
     public_hpke = None
     if with_secrets:
         octets[Secret.HPKE], public_hpke = hpke.generate()
@@ -198,7 +202,7 @@ def write_new(path: Path, octets: bytes) -> None:
         file.write(octets)
 
 
-def _signing_name(purpose: SigningPurpose) -> str:
+def signing_name(purpose: SigningPurpose) -> str:
     return f"sign:{purpose}"
 
 

@@ -32,6 +32,7 @@ from epassport.history import History
 from epassport.http import Backing, Routes
 from epassport.jws import sign_compact
 from epassport.kafka import KafkaClients
+from epassport.key_stores import open_key_store
 from epassport.keyring import SubjectKeyring
 from epassport.keystore import KeyStore
 from epassport.oidc import PublicKeys, TokenVerifier
@@ -306,8 +307,11 @@ async def running(service: Service, *, connections: int | None = None) -> AsyncI
     """Open everything; close it again. Raises Unsafe and SchemaMismatch."""
     settings = service.settings
     sandbox = settings.profile == "sandbox"
-    keystore = KeyStore.open(
-        settings.key_store, settings.key_store_passphrase_file, service.signs, sandbox=sandbox
+    keystore = open_key_store(
+        settings.key_store_address(),
+        settings.key_store_passphrase_file,
+        service.signs,
+        sandbox=sandbox,
     )
     if keystore.service != service.name:
         raise Unsafe(f"the key store belongs to {keystore.service}, not to {service.name}")
@@ -316,6 +320,7 @@ async def running(service: Service, *, connections: int | None = None) -> AsyncI
     clock = Clock(settings.clock_file)
     keyring = SubjectKeyring(service.name, keystore, trust, clock.now)
     async with AsyncExitStack() as closing:
+        closing.callback(keystore.close)
         database = await Database.connect(
             settings.postgres_dsn(), connections=connections or settings.postgres_connections
         )

@@ -9,11 +9,20 @@ from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, FilePath, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    FilePath,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from epassport.errors import Unsafe
 from epassport.kafka import KafkaSettings, SecurityProtocol
+from epassport.key_store_address import FileAddress, TokenAddress, read_address
 
 PREFIX = "EPASSPORT_"
 
@@ -21,6 +30,17 @@ _Url = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]+$", max_length
 _Bootstrap = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9._\-\[\]:]+:\d+(,[A-Za-z0-9._\-\[\]:]+:\d+)*$")
 ]
+
+
+def _address_of_keys(text: str) -> str:
+    try:
+        read_address(text)
+    except Unsafe as fault:
+        raise ValueError(str(fault)) from None
+    return text
+
+
+_AddressOfKeys = Annotated[str, BeforeValidator(str), AfterValidator(_address_of_keys)]
 
 
 class Settings(BaseSettings):
@@ -46,8 +66,11 @@ class Settings(BaseSettings):
         default=None, description="this replica's lasting name: its restart moves no partition"
     )
 
-    key_store: Path = Field(description="encrypted file, made by the command `ceremony`")
-    key_store_passphrase_file: FilePath
+    key_store: _AddressOfKeys = Field(
+        description="`pkcs11:token=…?module-path=…`, or, refused in production, `file:…`;"
+        " made by the command `ceremony`"
+    )
+    key_store_passphrase_file: FilePath = Field(description="of the file, or the PIN of the token")
     trust_file: Path = Field(description="signed public keys of the other services")
     trust_root_file: Path = Field(description="public key that signs the trust file")
 
@@ -81,6 +104,9 @@ class Settings(BaseSettings):
 
     def postgres_dsn(self) -> str:
         return read_secret(self.postgres_dsn_file)
+
+    def key_store_address(self) -> FileAddress | TokenAddress:
+        return read_address(self.key_store)
 
     def kafka(self) -> KafkaSettings:
         return KafkaSettings(
@@ -133,6 +159,8 @@ def _unsafe_combinations(settings: Settings) -> list[str]:
         faults.append("kafka_username and kafka_password_file belong together")
     if settings.profile == "sandbox":
         return faults
+    if isinstance(settings.key_store_address(), FileAddress):
+        faults.append("production refuses a key_store in a file: signing keys live on a token")
     if settings.kafka_security == "plaintext":
         faults.append("production refuses kafka_security=plaintext")
     if settings.clock_file is not None:

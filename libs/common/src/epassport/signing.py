@@ -2,11 +2,13 @@
 
 A key has one purpose, so that a signature made for one thing never vouches for another;
 whoever verifies looks keys up by purpose. ES256 (RFC 7518 §3.4) is ECDSA on P-256 over
-SHA-256, given as r || s, 64 octets.
+SHA-256, given as r || s, 64 octets. The private key stays behind Signer: from an encrypted
+file (LocalSigner) or on a token (`token_store.TokenSigner`).
 """
 
 import hashlib
 from enum import StrEnum
+from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -44,8 +46,24 @@ class SigningPurpose(StrEnum):
     TIMESTAMP = "timestamp"
 
 
-class Signer:
+class Signer(Protocol):
     """A P-256 private key of one purpose, which signs and does not show itself."""
+
+    @property
+    def key_id(self) -> bytes:
+        """First 8 octets of SHA-256 of the SubjectPublicKeyInfo; ids may collide."""
+        ...
+
+    @property
+    def public_key(self) -> ec.EllipticCurvePublicKey: ...
+
+    def sign(self, message: bytes) -> bytes:
+        """ES256 over the whole message: r || s, 64 octets."""
+        ...
+
+
+class LocalSigner:
+    """A key held in this process: opened from an encrypted file, a phone's, a test's."""
 
     def __init__(self, private_key: ec.EllipticCurvePrivateKey) -> None:
         self._private_key = private_key
@@ -54,7 +72,6 @@ class Signer:
 
     @property
     def key_id(self) -> bytes:
-        """First 8 octets of SHA-256 of the SubjectPublicKeyInfo; ids may collide."""
         return self._key_id
 
     @property
@@ -62,7 +79,6 @@ class Signer:
         return self._public_key
 
     def sign(self, message: bytes) -> bytes:
-        """ES256 over the whole message: r || s, 64 octets."""
         r, s = decode_dss_signature(self._private_key.sign(message, _ES256))
         return r.to_bytes(_HALF, "big") + s.to_bytes(_HALF, "big")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from epassport.actor import Role
-from epassport.signing import Signer, new_private_key, public_key_octets
+from epassport.signing import LocalSigner, Signer, new_private_key, public_key_octets
 from epassport_contracts import ServiceName
 from epassport_sandbox.client import Client
 from epassport_sandbox.people import DemoPerson
@@ -114,7 +114,7 @@ def _office(region: str, n: int) -> Office:
 
     operator = person(Role.OPERATOR)
     counter = (person(Role.HAND_OVER_OFFICER), person(Role.HAND_OVER_OFFICER, "-second"))
-    keys = {who.subject: Signer(new_private_key()) for who in (operator, *counter)}
+    keys = {who.subject: LocalSigner(new_private_key()) for who in (operator, *counter)}
     return Office(f"office-{n}", region, operator, person(Role.SUPERVISOR), counter, keys)
 
 

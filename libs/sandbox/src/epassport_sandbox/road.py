@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from epassport.actor import Role
-from epassport.signing import Signer, new_private_key, public_key_octets
+from epassport.signing import LocalSigner, Signer, new_private_key, public_key_octets
 from epassport_contracts import ServiceName
 from epassport_contracts.desk import presence_record
 from epassport_contracts.events.enrollment import ApplicationKind
@@ -402,7 +402,7 @@ class Road:
     async def bind_phone(self, walk: Walk, purpose: str = "age-over-18", n: int = 2) -> Phone:
         """Step 10: the phone proves its key and gets a batch of attestations."""
         async with self.steps.timed("bind the phone"):
-            phone = Signer(new_private_key())
+            phone = LocalSigner(new_private_key())
             proof = phone.sign(b"epassport-device-v1\n" + str(walk.holder_id).encode())
             bound = await self.client.command(
                 PROFILE,
@@ -413,7 +413,7 @@ class Road:
                 },
                 walk.person,
             )
-            keys = [Signer(new_private_key()) for _ in range(n)]
+            keys = [LocalSigner(new_private_key()) for _ in range(n)]
             answer = await self.client.command(
                 PROFILE,
                 f"/profiles/{walk.holder_id}/attestations",

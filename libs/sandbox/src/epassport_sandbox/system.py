@@ -133,7 +133,7 @@ def _environment(
         "EPASSPORT_POSTGRES_DSN_FILE": str(dsn_file),
         "EPASSPORT_KAFKA_BOOTSTRAP": stack.kafka.bootstrap,
         "EPASSPORT_KAFKA_SECURITY": "plaintext",
-        "EPASSPORT_KEY_STORE": str(keys.services[service].keystore),
+        "EPASSPORT_KEY_STORE": str(keys.services[service].address),
         "EPASSPORT_KEY_STORE_PASSPHRASE_FILE": str(keys.services[service].passphrase),
         "EPASSPORT_TRUST_FILE": str(keys.trust_file),
         "EPASSPORT_TRUST_ROOT_FILE": str(keys.root_public_key),

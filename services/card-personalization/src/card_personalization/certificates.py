@@ -1,7 +1,7 @@
 """The certificates above every chip, made in the key ceremony and mounted by the service.
 
     python -m card_personalization.certificates --keys FOLDER --folder FOLDER
-        (--sandbox | --production) [--at TIME] [--crl-uri URI]
+        (--sandbox | --production) [--at TIME] [--crl-uri URI] [--pkcs11-module LIBRARY]
 
 --keys names the folder in which `epassport.ceremony` was held; the CSCA's store is opened
 here and nowhere else. Writes FOLDER/csca.der and FOLDER/document_signer.der; nothing that
@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from card_personalization.chip_data import DOCUMENT_CODE
 from epassport.ceremony import StorePaths, paths_in
 from epassport.errors import Unsafe
-from epassport.keystore import KeyStore, write_new
+from epassport.keystore import write_new
 from epassport.signing import Signer, SigningPurpose
 from epassport_contracts import ServiceName
 from epassport_credentials.pki import CertificateTerms, issue_csca, issue_document_signer
@@ -75,9 +75,20 @@ def issue_certificates(
     return Certificates(root, signer)
 
 
-def hold(keys: Path, folder: Path, *, at: datetime, sandbox: bool, crl_uri: str) -> None:
-    """Raises Unsafe where a store does not open or a certificate exists."""
-    stores = paths_in(keys, [ServiceName.CARD_PERSONALIZATION])
+def hold(
+    keys: Path,
+    folder: Path,
+    *,
+    at: datetime,
+    sandbox: bool,
+    crl_uri: str,
+    module: Path | None = None,
+) -> None:
+    """module: of the tokens, where the ceremony made its stores on tokens
+
+    Raises Unsafe where a store does not open or a certificate exists.
+    """
+    stores = paths_in(keys, [ServiceName.CARD_PERSONALIZATION], module)
     if stores.csca is None:
         raise Unsafe("this ceremony made no CSCA")
     own = stores.services[ServiceName.CARD_PERSONALIZATION]
@@ -93,8 +104,7 @@ def hold(keys: Path, folder: Path, *, at: datetime, sandbox: bool, crl_uri: str)
 
 
 def _signer(store: StorePaths, purpose: SigningPurpose, *, sandbox: bool) -> Signer:
-    opened = KeyStore.open(store.keystore, store.passphrase, [purpose], sandbox=sandbox)
-    return opened.signer(purpose)
+    return store.open([purpose], sandbox=sandbox).signer(purpose)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -106,6 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--at", type=datetime.fromisoformat, help="with time zone; now if absent")
     parser.add_argument("--crl-uri", help="where revocations of the signer are published")
+    parser.add_argument("--pkcs11-module", type=Path, help="the tokens' library")
     kind = parser.add_mutually_exclusive_group(required=True)
     kind.add_argument("--sandbox", action="store_true")
     kind.add_argument("--production", action="store_true")
@@ -117,7 +128,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise Unsafe("production needs --crl-uri")
         if at.tzinfo is None:
             raise Unsafe("--at needs its time zone")
-        hold(options.keys, options.folder, at=at, sandbox=options.sandbox, crl_uri=crl_uri)
+        hold(
+            options.keys,
+            options.folder,
+            at=at,
+            sandbox=options.sandbox,
+            crl_uri=crl_uri,
+            module=options.pkcs11_module,
+        )
     except Unsafe as fault:
         sys.stderr.write(f"certificates: {fault}\n")
         return 1
