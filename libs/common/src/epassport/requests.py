@@ -28,6 +28,7 @@ _ENTITY_TAG = re.compile(r'"([0-9]{1,9})"|([0-9]{1,9})')
 _TOKEN = re.compile(r"[0-9]{1,19}-[0-9]{1,18}")
 # U+0000 as an escape that is not itself escaped; PostgreSQL holds it neither in text nor in jsonb.
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_LOOKS_LIKE_NUL = rb"\u0000"  # found a hundred times as fast: an image has 200 kB to look through
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -42,7 +43,7 @@ async def read_json(request: Request) -> bytes:
         canonical = orjson.dumps(orjson.loads(octets), option=orjson.OPT_SORT_KEYS)
     except orjson.JSONDecodeError:
         raise Problem(Reason.MALFORMED_JSON) from None
-    if _NUL.search(canonical):
+    if _LOOKS_LIKE_NUL in canonical and _NUL.search(canonical):
         raise Problem(Reason.INVALID_BODY)
     return canonical
 

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
-from io import BytesIO
 
 from PIL import Image
 
 from card_personalization import marks
 from card_personalization.guilloche import Side, background
+from card_personalization.print_file import png_of
 from card_personalization.surface import (
     HEIGHT_MM,
     WIDTH_MM,
@@ -143,7 +143,7 @@ def render_front(card: CardFace, *, dpi: int = PRINTER_DPI) -> bytes:
     _draw_names(surface, card)
     _draw_particulars(surface, card)
     marks.draw_code(surface, _SMALL_CODE, card.small_code, SMALL_CODE_VERSION)
-    return _png(surface)
+    return png_of(surface.image, dpi=surface.dpi)
 
 
 def render_back(card: CardFace, *, dpi: int = PRINTER_DPI) -> bytes:
@@ -155,7 +155,7 @@ def render_back(card: CardFace, *, dpi: int = PRINTER_DPI) -> bytes:
     marks.draw_code(surface, _IDENTITY_CODE, card.identity_code, IDENTITY_CODE_VERSION)
     _draw_issuer(surface, card)
     marks.draw_mrz(surface, card.mrz)
-    return _png(surface)
+    return png_of(surface.image, dpi=surface.dpi)
 
 
 @cache
@@ -253,9 +253,3 @@ def _draw_label(surface: Surface, box: Box, label: str, align: Align = "left") -
 
 def _day(day: date) -> str:
     return f"{day:%d.%m.%Y}"
-
-
-def _png(surface: Surface) -> bytes:
-    out = BytesIO()
-    surface.image.save(out, "PNG", dpi=(surface.dpi, surface.dpi), compress_level=1)
-    return out.getvalue()
