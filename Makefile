@@ -22,7 +22,7 @@ READY := $(VENV) $(KAFKA_JARS) $(ENGINE_CLASSES)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo up pilot check lint types walls pins generated deployment unit tokens test conformance fuzz bench clean help
+.PHONY: demo up pilot check lint types walls pins generated deployment unit tokens test conformance fuzz faults bench clean help
 
 demo: $(READY) ## watch passports go from application to a checked QR code (CITIZENS=25)
 	$(PYTHON) -m epassport_sandbox demo $(if $(CITIZENS),--citizens $(CITIZENS))
@@ -36,6 +36,7 @@ pilot: $(READY) ## throughput run over real services, checks invariants (CITIZEN
 test: check $(READY) ## check, then everything that needs real PostgreSQL and Kafka
 	$(PYTEST) -m stack libs services
 	$(PYTEST) tests/integration tests/conformance
+	$(PYTEST) tests/faults
 
 check: lint types walls pins generated deployment unit ## before every commit: lint, types, walls, pins, generated files, deployment, unit tests
 
@@ -74,6 +75,10 @@ conformance: $(VENV) ## our documents read by other people's software, their vec
 
 fuzz: $(VENV) ## any bytes end in a value or our own error, 20 s for each decoder (SECONDS=20)
 	$(PYTHON) -m tests.fuzz --seconds $(or $(SECONDS),20)
+
+faults: $(READY) ## crash, pause, cut, fill, repeat: do the invariants hold? (MINUTES=, FAULT=, SEED=, WRITE=1)
+	$(PYTHON) -m tests.faults $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FAULT),--fault "$(FAULT)") \
+	  $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write)
 
 bench: $(READY) ## ours against the bare work nobody can avoid; writes build/bench (ROWS="append relay")
 	$(PYTHON) -m tests.benchmarks $(ROWS)

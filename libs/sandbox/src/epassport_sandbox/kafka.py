@@ -34,11 +34,11 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller_port}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}{fronted}
+advertised.listeners=PLAINTEXT://{host}:{port}{advertised}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,FRONTED:PLAINTEXT
 log.dirs={data}
 auto.create.topics.enable=false
 message.max.bytes=1048576
@@ -80,11 +80,17 @@ class Kafka:
 class EmbeddedKafka:
     """A broker of our own. It keeps its port, so that it can be stopped and started again."""
 
-    def __init__(self, folder: Path, *, log: Path) -> None:
+    def __init__(self, folder: Path, *, log: Path, front_port: int | None = None) -> None:
+        """front_port: where something stands before the broker, as a proxy that cuts connections.
+
+        Whoever comes in at `fronted_port` is told to go on at the front; all others go straight.
+        """
         self._folder = folder
         self._log = log
         self._port = free_port()
         self._controller_port = free_port(but_not=self._port)
+        self._front_port = front_port
+        self.fronted_port = None if front_port is None else free_port(but_not=front_port)
         self._child: Child | None = None
 
     @property
@@ -124,12 +130,15 @@ class EmbeddedKafka:
     def _write_properties(self) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)
         properties = self._folder / "server.properties"
+        front, fronted = self._front_port, self.fronted_port
         properties.write_text(
             PROPERTIES.format(
                 host=HOST,
                 port=self._port,
                 controller_port=self._controller_port,
                 data=self._folder.resolve() / "data",
+                fronted="" if front is None else f",FRONTED://{HOST}:{fronted}",
+                advertised="" if front is None else f",FRONTED://{HOST}:{front}",
             )
         )
         return properties

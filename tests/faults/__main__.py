@@ -1,0 +1,128 @@
+"""`python -m tests.faults`: rounds of every fault in turn, and the table of what held.
+
+Every fault gets its first seed, then its second one and so on, until the time is over and each
+had three. Exit 1 where an invariant broke or a planted bug was not found. A round that broke
+something is followed by a fresh cluster; its logs stay, and the command that repeats it is told.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+
+from tests.faults.campaign import Result, play
+from tests.faults.cluster import APART, TOGETHER, Role, open_cluster
+from tests.faults.nemesis import why_not
+from tests.faults.planted import VARIABLE, Bug
+from tests.faults.report import PAGE, Caught, bugs, page, table
+from tests.faults.schedule import FAULTS, Schedule, schedule
+
+LEAST_SEEDS = 3
+ROUNDS_FOR_A_BUG = 5
+UNDER = {
+    Bug.COMMIT_BEFORE_APPLY: "PostgreSQL: connections lost",
+    Bug.DELETE_BEFORE_SEND: "Kafka: kill -9 of the broker",
+    Bug.NO_FENCE: "a consumer paused beyond its session",
+    Bug.NO_TRANSACTION_ID_RULE: "every command twice at once",
+    Bug.NO_WAVES: "SIGSTOP of anybody",
+}
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(prog="python -m tests.faults", allow_abbrev=False)
+    options.add_argument("--minutes", type=float, default=0, help="at least so long")
+    options.add_argument("--seeds", type=int, default=LEAST_SEEDS, help="of each, at least")
+    options.add_argument("--fault", choices=list(FAULTS), help="this one only")
+    options.add_argument("--seed", type=int, help="this one only")
+    options.add_argument("--no-bugs", action="store_true", help="plant none")
+    options.add_argument("--write", action="store_true", help=f"write docs/{PAGE.name}")
+    asked = options.parse_args()
+    return asyncio.run(_run(asked))
+
+
+async def _run(asked: argparse.Namespace) -> int:
+    caught = [] if asked.no_bugs or asked.fault else [await catch(bug) for bug in Bug]
+    print("\n".join(bugs(caught)), flush=True)
+    skipped: list[str] = []
+    schedules = _schedules(asked, skipped)
+    results = [result async for result in rounds(schedules, APART)]
+    print("\n".join([*table(results), *skipped]), flush=True)
+    if asked.write:
+        command = f"make faults MINUTES={asked.minutes:g} WRITE=1"
+        PAGE.write_text(page(command, results, caught, skipped))
+    holds = all(result.holds for result in results)
+    return 0 if holds and all(one.rounds is not None for one in caught) else 1
+
+
+def _schedules(asked: argparse.Namespace, skipped: list[str]) -> Iterator[Schedule]:
+    ends = time.monotonic() + timedelta(minutes=asked.minutes).total_seconds()
+    if asked.seed is not None:
+        yield from (schedule(fault, asked.seed) for fault in _named(asked))
+        return
+    for seed in count(1):
+        for fault in _named(asked):
+            if seed > asked.seeds and time.monotonic() > ends:
+                return
+            plan = schedule(fault, seed)
+            lacking = why_not([blow.act for blow in plan.blows])
+            if lacking is None:
+                yield plan
+            elif seed == 1:
+                skipped.append(f"{fault}: {lacking}")
+
+
+def _named(asked: argparse.Namespace) -> Sequence[str]:
+    return [asked.fault] if asked.fault else list(FAULTS)
+
+
+async def rounds(
+    schedules: Iterator[Schedule], roles: Sequence[Role], planted: Bug | None = None
+) -> AsyncGenerator[Result, None]:
+    """Each as it ends."""
+    environment = {} if planted is None else {VARIABLE: str(planted)}
+    waiting = next(schedules, None)
+    while waiting is not None:
+        folder = Path(tempfile.mkdtemp(prefix="epassport-faults-"))
+        async with open_cluster(folder, roles=roles, environment=environment) as cluster:
+            is_whole = True
+            while waiting is not None and is_whole:
+                result = await play(cluster, waiting)
+                print(_told(result, folder), flush=True)
+                is_whole = result.holds
+                yield result
+                waiting = next(schedules, None)
+
+
+def _told(result: Result, folder: Path) -> str:
+    plan = result.schedule
+    lag = "never" if result.lag_seconds is None else f"{result.lag_seconds:.1f} s"
+    head = f"{plan.fault}, seed {plan.seed}: {result.acknowledged} operations, lag gone: {lag}"
+    if result.holds:
+        return f"{head}: holds"
+    again = f'make faults FAULT="{plan.fault}" SEED={plan.seed}'
+    return "\n".join([f"{head}: BROKEN, logs in {folder}; again: {again}", *result.lines()])
+
+
+async def catch(bug: Bug) -> Caught:
+    """Rounds of one fault with the bug in every process, until the checker finds it."""
+    fault = UNDER[bug]
+    played = 0
+    plans = (schedule(fault, seed) for seed in range(1, ROUNDS_FOR_A_BUG + 1))
+    async with aclosing(rounds(plans, TOGETHER, bug)) as results:
+        async for result in results:
+            played += 1
+            if not result.holds:
+                by = [invariant for invariant, found in result.findings.items() if found]
+                finding = next(one for found in result.findings.values() for one in found)
+                return Caught(bug, fault, played, by, finding)
+    return Caught(bug, fault, None)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,199 @@
+"""Carries out a schedule: every blow at its time, and everything healed at the end."""
+
+import asyncio
+import contextlib
+import os
+import random
+import shutil
+import signal
+from collections.abc import Awaitable, Sequence
+from pathlib import Path
+
+import psutil
+
+from epassport_sandbox.processes import Child
+from tests.faults.cluster import Cluster
+from tests.faults.forgery import poison, reorder, repeat
+from tests.faults.observe import Mark
+from tests.faults.replicas import Replica
+from tests.faults.schedule import (
+    Act,
+    Blow,
+    Clock,
+    Disk,
+    Kill,
+    Network,
+    Pause,
+    Poison,
+    Reorder,
+    Repeat,
+    Restart,
+    Schedule,
+)
+
+FAKETIME = (
+    Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"),
+    Path("/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1"),
+)
+JUMP_SECONDS = 1.2
+
+
+def why_not(acts: Sequence[Act]) -> str | None:
+    """What this machine lacks for them; None where it can do them all."""
+    if any(isinstance(act, Disk) for act in acts):
+        if shutil.which("strace") is None:
+            return "strace is not installed"
+        if not _may_trace():
+            return "this process may not trace others (ptrace)"
+    if any(isinstance(act, Clock) for act in acts) and _faketime() is None:
+        return "libfaketime is not installed"
+    return None
+
+
+class Nemesis:
+    def __init__(self, cluster: Cluster, since: Mark, seed: str) -> None:
+        self._cluster = cluster
+        self._since = since
+        self._random = random.Random(seed)
+
+    async def carry_out(self, schedule: Schedule) -> None:
+        """Returns when all blows are over; whatever they did is healed, also where one failed."""
+        try:
+            async with asyncio.TaskGroup() as blows:
+                for blow in schedule.blows:
+                    blows.create_task(self._at(blow))
+        finally:
+            await self._heal()
+
+    async def _at(self, blow: Blow) -> None:
+        await asyncio.sleep(blow.at)
+        await self._strike(blow.act)
+
+    def _strike(self, act: Act) -> Awaitable[None]:
+        match act:
+            case Kill():
+                return self._kill(act)
+            case Pause():
+                return self._pause(act)
+            case Network():
+                return self._network(act)
+            case Restart():
+                return self._restart(act)
+            case Disk():
+                return self._disk(act)
+            case Clock():
+                return self._clock(act)
+            case Repeat(share):
+                return repeat(self._cluster, self._since.offsets, share, self._random)
+            case Reorder(seconds):
+                return reorder(self._cluster, seconds, self._random)
+            case Poison(records):
+                return poison(self._cluster, records, self._random)
+
+    async def _kill(self, act: Kill) -> None:
+        victim = self._victim(act.roles, act.pick)
+        victim.hold_down()
+        victim.signal(signal.SIGKILL)
+        await asyncio.sleep(act.down_seconds)
+        victim.let_up()
+
+    async def _pause(self, act: Pause) -> None:
+        victim = self._victim(act.roles, act.pick)
+        victim.signal(signal.SIGSTOP)
+        await asyncio.sleep(act.seconds)
+        victim.signal(signal.SIGCONT)
+
+    async def _network(self, act: Network) -> None:
+        proxies = {"kafka": self._cluster.kafka_proxy, "postgres": self._cluster.postgres_proxy}
+        proxies[act.before].set(act.trouble)
+        await asyncio.sleep(act.seconds)
+        proxies[act.before].heal()
+
+    async def _restart(self, act: Restart) -> None:
+        server = self._child(act.server)
+        server.kill(act.signal)
+        await server.wait()
+        await asyncio.sleep(act.down_seconds)
+        await self._start(act.server)
+
+    async def _disk(self, act: Disk) -> None:
+        """Every process of the server; those that come later are followed as they are forked."""
+        family = [psutil.Process(self._child("postgres").pid)]
+        family += family[0].children()
+        tracer = await asyncio.create_subprocess_exec(
+            *("strace", "-f", "-qq", "-e", "signal=none", "-o", "/dev/null"),
+            *("-e", f"trace={act.syscall}"),
+            *("-e", f"inject={act.syscall}:error={act.error}:when={act.when}"),
+            *(word for process in family for word in ("-p", str(process.pid))),
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        try:
+            async with asyncio.timeout(act.seconds):
+                await self._child("postgres").wait()
+        except TimeoutError:
+            pass  # it has lived through it
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # it ends with the last it traced
+                tracer.terminate()
+            await tracer.wait()
+
+    async def _clock(self, act: Clock) -> None:
+        """The replica is started anew under libfaketime, which reads its offset from a file."""
+        victim = self._victim(act.roles, act.pick)
+        offset = self._cluster.folder / f"{victim.name}.offset"
+        offset.write_text("+0\n")
+        victim.added = {
+            "LD_PRELOAD": str(_faketime()),
+            "FAKETIME_TIMESTAMP_FILE": str(offset),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+        victim.signal(signal.SIGTERM)
+        for seconds in act.offsets_seconds:
+            await asyncio.sleep(JUMP_SECONDS)
+            offset.write_text(f"{seconds:+d}\n")
+
+    async def _heal(self) -> None:
+        self._cluster.kafka_proxy.heal()
+        self._cluster.postgres_proxy.heal()
+        for server in ("postgres", "kafka"):
+            if not self._child(server).running:
+                await self._start(server)
+        for one in self._cluster.replicas:
+            one.let_up()
+            one.signal(signal.SIGCONT)
+            if one.added:
+                one.added = {}
+                one.signal(signal.SIGTERM)
+
+    def _victim(self, roles: Sequence[str], pick: int) -> Replica:
+        replicas = self._cluster.of(*roles)
+        return replicas[pick % len(replicas)]
+
+    def _child(self, server: str) -> Child:
+        servers = {"kafka": self._cluster.kafka_server, "postgres": self._cluster.postgres_server}
+        return servers[server].child
+
+    async def _start(self, server: str) -> None:
+        await (self._cluster.start_kafka() if server == "kafka" else self._cluster.start_postgres())
+
+
+def _faketime() -> Path | None:
+    return next((path for path in FAKETIME if path.exists()), None)
+
+
+def _may_trace() -> bool:
+    """By trying it: containers and kernels forbid it in several ways."""
+    child = os.posix_spawn("/bin/sleep", ["sleep", "30"], {})
+    try:
+        tracer = psutil.Popen(["strace", "-qq", "-o", "/dev/null", "-p", str(child)])
+        try:
+            tracer.wait(timeout=1)
+        except psutil.TimeoutExpired:
+            tracer.terminate()
+            tracer.wait()
+            return True
+        return False
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)

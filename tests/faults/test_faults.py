@@ -1,0 +1,59 @@
+"""A short run on the real stack: some faults with a seed each, chosen to be quick and different.
+
+The long run and its table: `make faults`, docs/faults.md.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from epassport_sandbox.errors import StackUnavailable
+from epassport_sandbox.jars import KAFKA_FOLDER, KAFKA_POM, fetch_jars
+from tests.faults.campaign import play
+from tests.faults.cluster import TOGETHER, Cluster, open_cluster
+from tests.faults.nemesis import why_not
+from tests.faults.schedule import FAULTS, schedule
+
+pytestmark = pytest.mark.stack
+
+SEED = 1
+QUICK = (
+    "SIGSTOP of anybody",
+    "Kafka: connections lost",
+    "PostgreSQL: cut in a message",
+    "records out of order and repeated",
+    "poison on the topics",
+    "every command twice at once",
+)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    folder: Path = tmp_path_factory.mktemp("faults")
+    try:
+        await asyncio.to_thread(fetch_jars, KAFKA_POM, KAFKA_FOLDER)
+        opening = open_cluster(folder, roles=TOGETHER)
+        opened = await opening.__aenter__()
+    except StackUnavailable as error:
+        pytest.skip(f"no stack: {error}")
+    try:
+        yield opened
+    finally:
+        await opening.__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize("fault", QUICK)
+async def test_the_invariants_hold_under(cluster: Cluster, fault: str) -> None:
+    plan = schedule(fault, SEED)
+    if (lacking := why_not([blow.act for blow in plan.blows])) is not None:
+        pytest.skip(lacking)
+    result = await play(cluster, plan)
+    assert result.acknowledged > 0
+    assert result.holds, "\n".join([*result.lines(), f"logs: {cluster.folder}"])
+
+
+def test_what_is_run_here_is_part_of_the_long_run() -> None:
+    assert set(QUICK) <= FAULTS.keys()
