@@ -47,7 +47,7 @@ TOGETHER = (Role("sender", "all"), Role("receiver", "all"))
 SERVING = ("serve", "all")
 EVERYBODY = tuple(ServiceName)  # a data key goes to whoever may open it, here or not
 REPLICAS = 2
-READY = timedelta(seconds=120)
+READY = timedelta(seconds=240)
 COMES_UP = timedelta(seconds=60)
 CLIENT = DemoPerson("client", "Клиент", (Officer.OPERATOR,))
 
