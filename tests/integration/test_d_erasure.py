@@ -134,7 +134,7 @@ async def _erase(session: Session, walk: Walk) -> None:
     await _order(session, walk)
     await until(
         lambda: session.client.query(ENROLLMENT, f"/holders/{walk.holder_id}", ADMINISTRATOR),
-        lambda holder: holder["erasure"] == "completed",
+        lambda holder: holder["erasure"] == "keys-destroyed",
         what="all five services to have destroyed their keys",
     )
 

@@ -51,6 +51,7 @@ def assert_ink_lies_in(box: Box, surface: Surface) -> None:
         "АБДУРАХМАНГАДЖИЕВНА-МУХАМЕДРАХИМОВНА",
         "Константин Александрович Мария Хуан де лос Сантос",
         "ЩЩЩЩЩЩЩЩЩЩЩЩЩЩЩЩЩЩЩЩЩ",
+        "SHCH" * 20,  # the same name in Latin letters, broken where the line ends
     ],
 )
 def test_a_name_stays_in_its_box(name: str, align: str) -> None:

@@ -193,6 +193,14 @@ def test_a_name_that_no_machine_readable_zone_can_hold_is_refused(part: str, nam
     )
 
 
+@pytest.mark.parametrize("part", ["surname", "given_name", "patronymic"])
+def test_a_name_longer_than_a_face_has_room_for_is_refused(part: str) -> None:
+    """Щ is SHCH in Latin letters."""
+    assert admitted(submission(identity=aged(30, **{part: "Щ" * 20})))
+    longer = submission(identity=aged(30, **{part: "Щ" * 20 + "А"}))
+    assert refusal_of(longer) == Reason.NAME_TOO_LONG
+
+
 @pytest.mark.parametrize("name", ["Ёлкина-Щукина", "д'Артаньян", "Smith", "Мамед оглы"])
 def test_russian_and_plain_latin_names_are_written(name: str) -> None:
     person = aged(30, surname=name, given_name=name, patronymic=name)

@@ -21,19 +21,9 @@ from counter import (
 )
 
 from enrollment import holder, office
-from enrollment.holder import (
-    ACTIVATION,
-    ERASURE,
-    ActivationOverdue,
-    ApplicationEndNoted,
-    ApplicationNoted,
-    DocumentNoted,
-    ErasureCompleted,
-    ErasureOrdered,
-    ErasureOverdue,
-    HolderRegistered,
+from enrollment.holder import ACTIVATION, BACKUPS, ERASURE, RETENTION, RETENTION_LASTS, waits
+from enrollment.holder_commands import (
     IssueRestoreTicket,
-    KeysDestroyedNoted,
     NoteApplication,
     NoteApplicationEnd,
     NoteDocument,
@@ -42,10 +32,23 @@ from enrollment.holder import (
     OrderErasure,
     Reason,
     RegisterHolder,
+)
+from enrollment.holder_events import (
+    ActivationOverdue,
+    ApplicationEndNoted,
+    ApplicationNoted,
+    DocumentNoted,
+    ErasureCompleted,
+    ErasureOrdered,
+    ErasureOverdue,
+    HolderRegistered,
+    KeysDestroyedEverywhere,
+    KeysDestroyedNoted,
     RestoreTicketIssued,
+    RetentionBegan,
+    RetentionEnded,
     Standing,
     StandingNoted,
-    waits,
 )
 from epassport import DeadlinePassed, EndWait, StartWait
 from epassport.testing import Specification
@@ -59,7 +62,7 @@ DOCUMENT = DocumentNoted(NOON, APPLICATION, REF)
 ACTIVE = StandingNoted(NOON, REF, Standing.ACTIVE)
 REVOKED = StandingNoted(NOON, REF, Standing.REVOKED)
 ENDED = ApplicationEndNoted(NOON, APPLICATION)
-LEFT = (REGISTERED, DOCUMENT, ACTIVE, REVOKED)
+LEFT = (REGISTERED, DOCUMENT, ACTIVE, REVOKED, RetentionBegan(NOON))
 ORDERED = ErasureOrdered(NOON, OPERATOR, HOLDER, None)
 ORDER = OrderErasure(LATER, OPERATOR, None)
 REPORTS = [KeysDestroyedNoted(NOON, service) for service in ServiceName]
@@ -84,7 +87,6 @@ def test_nobody_else_is_known(command: Any) -> None:
 def test_what_concerns_a_holder_is_noted_once() -> None:
     for command, fact in (
         (NoteApplication(NOON, SECOND), ApplicationNoted(NOON, SECOND)),
-        (NoteApplicationEnd(NOON, APPLICATION), ENDED),
         (NoteDocument(NOON, APPLICATION, REF), DOCUMENT),
         (NoteStanding(NOON, REF, Standing.ACTIVE), ACTIVE),
     ):
@@ -124,20 +126,59 @@ def test_the_order_of_a_court_goes_before_everything() -> None:
         given(*life).when(forced).then(replace(ORDERED, at=LATER, by_order="court-2026-17"))
 
 
-def test_erasure_is_complete_when_all_five_have_reported() -> None:
+def test_the_end_of_the_last_thing_under_way_or_in_force_begins_the_retention() -> None:
+    ends = NoteApplicationEnd(LATER, APPLICATION)
+    given(REGISTERED).when(ends).then(
+        ApplicationEndNoted(LATER, APPLICATION), RetentionBegan(LATER)
+    )
+    given(REGISTERED, ENDED, RetentionBegan(NOON)).when(ends).then_nothing()
+    revoked = NoteStanding(LATER, REF, Standing.REVOKED)
+    fact = StandingNoted(LATER, REF, Standing.REVOKED)
+    given(REGISTERED, DOCUMENT, ACTIVE).when(revoked).then(fact, RetentionBegan(LATER))
+    replacing = (REGISTERED, DOCUMENT, ACTIVE, ApplicationNoted(NOON, SECOND))
+    given(*replacing).when(revoked).then(fact)
+    given(*replacing, DocumentNoted(NOON, SECOND, NEW_REF)).when(revoked).then(fact)
+
+
+def test_after_an_erasure_was_ordered_no_retention_begins() -> None:
+    life = (REGISTERED, DOCUMENT, ACTIVE, replace(ORDERED, by_order="court-2026-17"))
+    given(*life).when(NoteStanding(LATER, REF, Standing.REVOKED)).then(
+        StandingNoted(LATER, REF, Standing.REVOKED)
+    )
+
+
+def test_who_applies_again_begins_the_retention_anew() -> None:
+    again = (*LEFT, ApplicationNoted(NOON, SECOND))
+    given(*again).when(NoteApplicationEnd(LATER, SECOND)).then(
+        ApplicationEndNoted(LATER, SECOND), RetentionBegan(LATER)
+    )
+
+
+def test_the_end_of_the_retention_is_told_and_destroys_nothing() -> None:
+    given(*LEFT).when(DeadlinePassed(RETENTION, 5, LATER)).then(RetentionEnded(LATER))
+    given(*LEFT, RetentionEnded(NOON)).when(ORDER).then(replace(ORDERED, at=LATER))
+
+
+def test_keys_are_destroyed_everywhere_when_all_five_have_reported() -> None:
     life = (*LEFT, ORDERED, *REPORTS[:-1])
     last = NoteKeysDestroyed(LATER, list(ServiceName)[-1])
     given(*LEFT, ORDERED).when(NoteKeysDestroyed(NOON, ServiceName.ENROLLMENT)).then(REPORTS[0])
     given(*life).when(last).then(
-        KeysDestroyedNoted(LATER, last.service), ErasureCompleted(LATER, HOLDER)
+        KeysDestroyedNoted(LATER, last.service), KeysDestroyedEverywhere(LATER)
     )
+
+
+def test_erasure_is_complete_when_the_last_backup_has_expired() -> None:
+    life = (*LEFT, ORDERED, *REPORTS, KeysDestroyedEverywhere(NOON))
+    given(*life).when(DeadlinePassed(BACKUPS, 12, LATER)).then(ErasureCompleted(LATER, HOLDER))
 
 
 def test_a_report_said_twice_counts_once() -> None:
     again = NoteKeysDestroyed(LATER, ServiceName.ENROLLMENT)
     given(*LEFT, ORDERED, REPORTS[0]).when(again).then_nothing()
-    complete = (*LEFT, ORDERED, *REPORTS, ErasureCompleted(NOON, HOLDER))
-    given(*complete).when(again).then_nothing()
+    everywhere = (*LEFT, ORDERED, *REPORTS, KeysDestroyedEverywhere(NOON))
+    given(*everywhere).when(again).then_nothing()
+    given(*everywhere, ErasureCompleted(NOON, HOLDER)).when(again).then_nothing()
 
 
 def test_nobody_destroys_keys_without_an_order() -> None:
@@ -178,6 +219,14 @@ def test_a_ticket_to_restore_needs_the_holders_own_document_in_force() -> None:
 def test_waits_start_with_their_cause_and_end_with_their_answer() -> None:
     assert waits(DOCUMENT) == [StartWait(ACTIVATION, NOON + timedelta(days=1))]
     assert waits(ACTIVE) == [EndWait(ACTIVATION)]
-    assert waits(ORDERED) == [StartWait(ERASURE, NOON + timedelta(days=7))]
-    assert waits(ErasureCompleted(NOON, HOLDER)) == [EndWait(ERASURE)]
+    assert waits(RetentionBegan(NOON)) == [StartWait(RETENTION, NOON + RETENTION_LASTS)]
+    assert waits(ApplicationNoted(NOON, SECOND)) == [EndWait(RETENTION)]
+    assert waits(ORDERED) == [
+        EndWait(RETENTION),
+        StartWait(ERASURE, NOON + timedelta(days=7)),
+    ]
+    assert waits(KeysDestroyedEverywhere(NOON)) == [
+        EndWait(ERASURE),
+        StartWait(BACKUPS, NOON + timedelta(days=30)),
+    ]
     assert waits(REGISTERED) == []

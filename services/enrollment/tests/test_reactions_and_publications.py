@@ -25,7 +25,15 @@ from counter import (
     SUPERVISOR,
 )
 
-from enrollment import application, holder, publications, reactions, rollout
+from enrollment import (
+    application,
+    holder,
+    holder_commands,
+    holder_events,
+    publications,
+    reactions,
+    rollout,
+)
 from enrollment.application_commands import (
     NoteBiometrics,
     NoteCardAtOffice,
@@ -41,7 +49,7 @@ from enrollment.application_events import (
     ApplicationWithdrawn,
     CardLost,
 )
-from enrollment.holder import Standing
+from enrollment.holder_events import Standing
 from enrollment.work import REASSIGN
 from epassport import Recorded, StreamId, TaskStart
 from epassport.actor import service_actor
@@ -173,12 +181,12 @@ def test_a_comparison_to_restore_is_not_enrollments() -> None:
     ],
 )
 def test_a_holder_hears_of_the_standing_of_documents(event: Any, standing: Standing) -> None:
-    assert sends(event) == [Send(OF_HOLDER, holder.NoteStanding(NOON, REF, standing))]
+    assert sends(event) == [Send(OF_HOLDER, holder_commands.NoteStanding(NOON, REF, standing))]
 
 
 def test_a_holder_hears_of_destroyed_keys() -> None:
     event = KeysDestroyed(at=NOON, service=ServiceName.BIOMETRICS, holder_id=HOLDER)
-    command = holder.NoteKeysDestroyed(NOON, ServiceName.BIOMETRICS)
+    command = holder_commands.NoteKeysDestroyed(NOON, ServiceName.BIOMETRICS)
     assert sends(event) == [Send(OF_HOLDER, command)]
 
 
@@ -191,11 +199,11 @@ WITHDRAWN = ApplicationWithdrawn(NOON, OPERATOR, HOLDER, None, True)
 @pytest.mark.parametrize(
     ("fact", "command"),
     [
-        (SUBMITTED, holder.RegisterHolder(NOON, HOLDER, APPLICATION)),
-        (REPLACING, holder.NoteApplication(NOON, APPLICATION)),
-        (REJECTED, holder.NoteApplicationEnd(NOON, APPLICATION)),
-        (WITHDRAWN, holder.NoteApplicationEnd(NOON, APPLICATION)),
-        (HANDED_OVER, holder.NoteDocument(HANDED_OVER.at, APPLICATION, REF)),
+        (SUBMITTED, holder_commands.RegisterHolder(NOON, HOLDER, APPLICATION)),
+        (REPLACING, holder_commands.NoteApplication(NOON, APPLICATION)),
+        (REJECTED, holder_commands.NoteApplicationEnd(NOON, APPLICATION)),
+        (WITHDRAWN, holder_commands.NoteApplicationEnd(NOON, APPLICATION)),
+        (HANDED_OVER, holder_commands.NoteDocument(HANDED_OVER.at, APPLICATION, REF)),
     ],
 )
 def test_a_holder_follows_its_applications(fact: Any, command: Any) -> None:
@@ -273,12 +281,12 @@ ENDED: dict[str, Any] = {"at": NOON, "application_id": APPLICATION, "holder_id":
             ),
         ),
         (
-            holder.ErasureOrdered(NOON, OPERATOR, HOLDER, None),
+            holder_events.ErasureOrdered(NOON, OPERATOR, HOLDER, None),
             OF_HOLDER,
             contract.ErasureOrdered(at=NOON, holder_id=HOLDER),
         ),
         (
-            holder.ErasureCompleted(NOON, HOLDER),
+            holder_events.ErasureCompleted(NOON, HOLDER),
             OF_HOLDER,
             contract.ErasureCompleted(at=NOON, holder_id=HOLDER),
         ),

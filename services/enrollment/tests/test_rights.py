@@ -10,6 +10,7 @@ from epassport.testing import rights_of
 RIGHTS = {
     "administrator": {
         "open-rollout",
+        "list-erasure-work",
         "order-erasure",
         "pause-rollout",
         "resume-rollout",

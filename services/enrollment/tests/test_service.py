@@ -286,7 +286,7 @@ async def test_a_person_is_forgotten_when_all_five_have_destroyed_their_keys(des
     for service in ServiceName:
         report = KeysDestroyed(at=now(), service=service, holder_id=UUID(submitted["holder_id"]))
         await desk.hear(report, service, f"keyring/{submitted['holder_id']}")
-    shown = await desk.sees(person, ADMINISTRATOR, erasure="completed")
+    shown = await desk.sees(person, ADMINISTRATOR, erasure="keys-destroyed")
     assert sorted(shown["keys_destroyed"]) == sorted(ServiceName)
 
 

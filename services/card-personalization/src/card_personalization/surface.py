@@ -1,7 +1,8 @@
 """A card's face as a surface measured in millimetres: boxes, text that fits, pictures.
 
 Text never leaves its box: it is broken at spaces and hyphens and set in the largest size
-that fits. Below LEAST_TEXT_MM nobody could read it, so it is refused instead.
+that fits; a word that is too wide at every size is broken where the line ends. Below
+LEAST_TEXT_MM nobody could read it, so it is refused instead.
 """
 
 import re
@@ -124,16 +125,16 @@ class Surface:
         """Lines and a font, both in finer pixels."""
         finer = self.dpi * _TEXT_FINER
         width, height = self.px(box.width) * _TEXT_FINER, self.px(box.height) * _TEXT_FINER
-        pieces = _PIECE.findall(text)
-        for points in range(pixels(size, finer), pixels(LEAST_TEXT_MM, finer) - 1, -1):
-            face = font(weight, points)
-            lines = _broken(pieces, face, width)
-            if lines is None:
-                continue
-            # Descenders of the last line reach a quarter of the size below its baseline.
-            needed = points * (1.25 + _LINE_DISTANCE * (len(lines) - 1))
-            if needed <= height:
-                return lines, face
+        for pieces in (_PIECE.findall(text), list(text)):
+            for points in range(pixels(size, finer), pixels(LEAST_TEXT_MM, finer) - 1, -1):
+                face = font(weight, points)
+                lines = _broken(pieces, face, width)
+                if lines is None:
+                    continue
+                # Descenders of the last line reach a quarter of the size below its baseline.
+                needed = points * (1.25 + _LINE_DISTANCE * (len(lines) - 1))
+                if needed <= height:
+                    return lines, face
         raise FaceNotPrintable(Reason.TEXT_TOO_LONG, f"{len(text)} characters")
 
 

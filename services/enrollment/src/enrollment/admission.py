@@ -28,6 +28,7 @@ from epassport_credentials.transliteration import to_icao
 OPEN_KINDS = frozenset({ApplicationKind.FIRST, ApplicationKind.REPLACE})
 ADMITTED_FROM_AGE = 14
 FULL_AGE = 18
+PRINTED_LETTERS = 80  # the widest ones fill the two lines that a face has for one name
 
 # Kinds of claims; the digests are keyed, except the challenge's, which says nothing of anybody.
 CHALLENGE = "presence-challenge"
@@ -111,17 +112,22 @@ def _not_entitled(command: SubmitApplication, day: date) -> Reason | None:
 
 
 def _not_writable(identity: Identity) -> Reason | None:
-    """A name that no machine-readable zone can hold would stop its card at preparation."""
+    """A name that no zone or no face can hold would stop its card at preparation."""
     names = (identity.surname, identity.given_name, identity.patronymic)
-    writable = all(_has_image(name) for name in names if name is not None)
-    return None if writable else Reason.NAME_NOT_TRANSLITERABLE
+    images = [_image(name) for name in names if name is not None]
+    if not all(images):
+        return Reason.NAME_NOT_TRANSLITERABLE
+    if any(len(image) > PRINTED_LETTERS for image in images):
+        return Reason.NAME_TOO_LONG
+    return None
 
 
-def _has_image(name: str) -> bool:
+def _image(name: str) -> str:
+    """Latin letters of the machine-readable zone; none of a soft sign alone."""
     try:
-        return to_icao(name).strip("<") != ""  # a soft sign alone has none
+        return to_icao(name).strip("<")
     except InvalidCredential:
-        return False
+        return ""
 
 
 def _wish_refused(command: SubmitApplication) -> Reason | None:

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     IDENTITY_PAPER_MISSING = "application-identity-paper-missing"
     PAPER_PASSPORT_MISSING = "application-paper-passport-missing"
     NAME_NOT_TRANSLITERABLE = "application-name-not-transliterable"
+    NAME_TOO_LONG = "application-name-too-long"
     WISH_WITHOUT_CONSENT = "application-wish-without-consent"
     SNILS_WRONG = "application-snils-wrong"
     INN_WRONG = "application-inn-wrong"

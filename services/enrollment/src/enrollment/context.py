@@ -15,7 +15,7 @@ from uuid import UUID
 from enrollment import admission, application, handover, holder
 from enrollment.application_commands import Predecessor
 from enrollment.application_events import Application, Status
-from enrollment.holder import Holder
+from enrollment.holder_events import Holder
 from epassport import store
 from epassport.clock import Clock
 from epassport.database import Database

@@ -2,18 +2,51 @@
 
 A holder begins with the first application and keeps its id for life. Erasure is ordered only
 when nothing of the person is still in use: no live application, no document in force; an
-order of a court or the supervisory authority goes before that. It is complete when all five
-services have reported that their keys are destroyed; the stream itself holds no personal data.
+order of a court or the supervisory authority goes before that. When that has been so for as long
+as law asks, the stream says so, and a person orders: a clock that jumped must not destroy keys.
+Erasure is complete when all five services have reported that their keys are destroyed and the last
+backup that could bring one back has expired. The stream itself holds no personal data.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import get_args
-from uuid import UUID
 
-from enrollment.office import Office, OfficerId
+from enrollment.holder_commands import (
+    Command,
+    IssueRestoreTicket,
+    NoteApplication,
+    NoteApplicationEnd,
+    NoteDocument,
+    NoteKeysDestroyed,
+    NoteStanding,
+    OrderErasure,
+    Reason,
+    RegisterHolder,
+)
+from enrollment.holder_events import (
+    FINAL,
+    ActivationOverdue,
+    ApplicationEndNoted,
+    ApplicationNoted,
+    DocumentNoted,
+    Erasure,
+    ErasureCompleted,
+    ErasureOrdered,
+    ErasureOverdue,
+    Event,
+    Holder,
+    HolderRegistered,
+    KeysDestroyedEverywhere,
+    KeysDestroyedNoted,
+    RestoreTicketIssued,
+    RetentionBegan,
+    RetentionEnded,
+    Standing,
+    StandingNoted,
+)
+from enrollment.office import Office
 from epassport import Aggregate, DeadlinePassed, EndWait, Refused, StartWait
 from epassport_contracts import ServiceName
 
@@ -22,222 +55,11 @@ ERASURE = "erasure"
 ERASURE_WITHIN = timedelta(days=7)
 ACTIVATION = "activation"
 ACTIVATION_WITHIN = timedelta(days=1)
-
-
-class Reason(StrEnum):
-    UNKNOWN = "holder-unknown"
-    LIVE_APPLICATION = "holder-has-live-application"
-    DOCUMENT_IN_FORCE = "holder-has-document-in-force"
-    OTHER_DOCUMENT = "holder-other-document"
-    ERASURE_NOT_ORDERED = "holder-erasure-not-ordered"
-    ERASED = "holder-erased"
-
-
-class Standing(StrEnum):
-    """Of a document. Suspension ends again and is verification's alone to know."""
-
-    HANDED_OVER = "handed-over"
-    ACTIVE = "active"
-    REVOKED = "revoked"
-    EXPIRED = "expired"
-
-
-FINAL = frozenset({Standing.REVOKED, Standing.EXPIRED})
-
-
-@dataclass(frozen=True)
-class RegisterHolder:
-    at: datetime
-    holder_id: UUID
-    application_id: UUID
-
-
-@dataclass(frozen=True)
-class NoteApplication:
-    at: datetime
-    application_id: UUID
-
-
-@dataclass(frozen=True)
-class NoteApplicationEnd:
-    at: datetime
-    application_id: UUID
-
-
-@dataclass(frozen=True)
-class NoteDocument:
-    """The holder has this document in hand; its application has ended well."""
-
-    at: datetime
-    application_id: UUID
-    document_ref: UUID
-
-
-@dataclass(frozen=True)
-class NoteStanding:
-    at: datetime
-    document_ref: UUID
-    standing: Standing
-
-
-@dataclass(frozen=True)
-class IssueRestoreTicket:
-    """The holder came in person to lift a suspension."""
-
-    at: datetime
-    by: OfficerId
-    ticket_id: UUID
-    document_ref: UUID
-    office: str
-    station: str
-    expires_at: datetime
-
-
-@dataclass(frozen=True)
-class OrderErasure:
-    """by_order: reference of the court or authority whose order goes before everything."""
-
-    at: datetime
-    by: OfficerId
-    by_order: str | None
-
-
-@dataclass(frozen=True)
-class NoteKeysDestroyed:
-    at: datetime
-    service: ServiceName
-
-
-Command = (
-    RegisterHolder
-    | NoteApplication
-    | NoteApplicationEnd
-    | NoteDocument
-    | NoteStanding
-    | IssueRestoreTicket
-    | OrderErasure
-    | NoteKeysDestroyed
-    | DeadlinePassed
-)
-
-
-@dataclass(frozen=True)
-class HolderRegistered:
-    at: datetime
-    holder_id: UUID
-    application_id: UUID
-
-
-@dataclass(frozen=True)
-class ApplicationNoted:
-    at: datetime
-    application_id: UUID
-
-
-@dataclass(frozen=True)
-class ApplicationEndNoted:
-    at: datetime
-    application_id: UUID
-
-
-@dataclass(frozen=True)
-class DocumentNoted:
-    at: datetime
-    application_id: UUID
-    document_ref: UUID
-
-
-@dataclass(frozen=True)
-class StandingNoted:
-    at: datetime
-    document_ref: UUID
-    standing: Standing
-
-
-@dataclass(frozen=True)
-class ActivationOverdue:
-    at: datetime
-
-
-@dataclass(frozen=True)
-class RestoreTicketIssued:
-    at: datetime
-    by: OfficerId
-    ticket_id: UUID
-    document_ref: UUID
-    office: str
-    station: str
-    expires_at: datetime
-
-
-@dataclass(frozen=True)
-class ErasureOrdered:
-    at: datetime
-    by: OfficerId
-    holder_id: UUID
-    by_order: str | None
-
-
-@dataclass(frozen=True)
-class KeysDestroyedNoted:
-    at: datetime
-    service: ServiceName
-
-
-@dataclass(frozen=True)
-class ErasureOverdue:
-    """missing: the services that have not reported."""
-
-    at: datetime
-    missing: tuple[ServiceName, ...]
-
-
-@dataclass(frozen=True)
-class ErasureCompleted:
-    at: datetime
-    holder_id: UUID
-
-
-Event = (
-    HolderRegistered
-    | ApplicationNoted
-    | ApplicationEndNoted
-    | DocumentNoted
-    | StandingNoted
-    | ActivationOverdue
-    | RestoreTicketIssued
-    | ErasureOrdered
-    | KeysDestroyedNoted
-    | ErasureOverdue
-    | ErasureCompleted
-)
-
-
-class Erasure(StrEnum):
-    NONE = "none"
-    ORDERED = "ordered"
-    COMPLETED = "completed"
-
-
-@dataclass(frozen=True)
-class Holder:
-    """in_hand: documents in the order the holder got them; standings may be heard earlier."""
-
-    holder_id: UUID
-    live: frozenset[UUID]
-    in_hand: tuple[UUID, ...] = ()
-    standings: Mapping[UUID, Standing] = field(default_factory=dict)
-    erasure: Erasure = Erasure.NONE
-    destroyed: frozenset[ServiceName] = frozenset()
-    last_ticket: UUID | None = None
-
-    def is_superseded(self, document_ref: UUID) -> bool:
-        """The holder has got another one after it."""
-        return document_ref in self.in_hand[:-1]
-
-    def has_document_in_force(self) -> bool:
-        return any(self.standings.get(ref) not in FINAL for ref in self.in_hand)
-
+RETENTION = "retention"
+# Law sets it; until a country says otherwise, as long as an issued document can still be contested.
+RETENTION_LASTS = timedelta(days=5 * 365)
+BACKUPS = "backups"
+BACKUPS_LIVE = timedelta(days=30)  # of keyrings and of the key topic, at most
 
 Decided = Sequence[Event] | Refused
 
@@ -257,13 +79,17 @@ def decide(command: Command, holder: Holder | None, office: Office = _NO_OFFICE)
             return [] if application_id in holder.live else [ApplicationNoted(at, application_id)]
         case NoteApplicationEnd(at, application_id):
             known = application_id in holder.live
-            return [ApplicationEndNoted(at, application_id)] if known else []
+            return _and_retention(
+                [ApplicationEndNoted(at, application_id)] if known else [], holder
+            )
         case NoteDocument(at, application_id, document_ref):
             known = document_ref in holder.in_hand
             return [] if known else [DocumentNoted(at, application_id, document_ref)]
         case NoteStanding(at, document_ref, standing):
             known = holder.standings.get(document_ref) in (standing, *FINAL)
-            return [] if known else [StandingNoted(at, document_ref, standing)]
+            return _and_retention(
+                [] if known else [StandingNoted(at, document_ref, standing)], holder
+            )
         case IssueRestoreTicket():
             return _issue_ticket(command, holder, office)
         case OrderErasure():
@@ -271,7 +97,16 @@ def decide(command: Command, holder: Holder | None, office: Office = _NO_OFFICE)
         case NoteKeysDestroyed():
             return _note_destroyed(command, holder)
         case DeadlinePassed():
-            return _overdue(command, holder)
+            return _deadline(command, holder)
+
+
+def _and_retention(facts: Sequence[Event], holder: Holder) -> Sequence[Event]:
+    """What ends the last thing that a person's data is needed for begins the retention."""
+    after = holder
+    for fact in facts:
+        after = evolve(after, fact)
+    ends = facts and after.erasure is Erasure.NONE and not after.is_in_retention
+    return [*facts, RetentionBegan(facts[-1].at)] if ends and not after.is_needed else facts
 
 
 def _issue_ticket(command: IssueRestoreTicket, holder: Holder, office: Office) -> Decided:
@@ -298,7 +133,7 @@ def _order_erasure(command: OrderErasure, holder: Holder) -> Decided:
     if command.by_order is None:
         if holder.live:
             return Refused(Reason.LIVE_APPLICATION)
-        if holder.has_document_in_force():
+        if holder.has_document_in_force:
             return Refused(Reason.DOCUMENT_IN_FORCE)
     return [ErasureOrdered(command.at, command.by, holder.holder_id, command.by_order)]
 
@@ -312,15 +147,19 @@ def _note_destroyed(command: NoteKeysDestroyed, holder: Holder) -> Decided:
                 return []
             noted = KeysDestroyedNoted(command.at, command.service)
             if holder.destroyed | {command.service} == ALL_SERVICES:
-                return [noted, ErasureCompleted(command.at, holder.holder_id)]
+                return [noted, KeysDestroyedEverywhere(command.at)]
             return [noted]
-        case Erasure.COMPLETED:
+        case Erasure.KEYS_DESTROYED | Erasure.COMPLETED:
             return []
 
 
-def _overdue(deadline: DeadlinePassed, holder: Holder) -> Decided:
+def _deadline(deadline: DeadlinePassed, holder: Holder) -> Decided:
     if deadline.kind == ACTIVATION:
         return [ActivationOverdue(deadline.at)]
+    if deadline.kind == RETENTION:
+        return [RetentionEnded(deadline.at)]
+    if deadline.kind == BACKUPS:
+        return [ErasureCompleted(deadline.at, holder.holder_id)]
     missing = tuple(sorted(ALL_SERVICES - holder.destroyed))
     return [ErasureOverdue(deadline.at, missing)]
 
@@ -331,7 +170,8 @@ def evolve(holder: Holder | None, event: Event) -> Holder:
     assert holder is not None, "a stream begins with HolderRegistered"
     match event:
         case ApplicationNoted(_, application_id):
-            return replace(holder, live=holder.live | {application_id})
+            live = holder.live | {application_id}
+            return replace(holder, live=live, is_in_retention=False)
         case ApplicationEndNoted(_, application_id):
             return replace(holder, live=holder.live - {application_id})
         case DocumentNoted(_, application_id, document_ref):
@@ -341,13 +181,17 @@ def evolve(holder: Holder | None, event: Event) -> Holder:
             return replace(holder, standings={**holder.standings, document_ref: standing})
         case RestoreTicketIssued(ticket_id=ticket_id):
             return replace(holder, last_ticket=ticket_id)
+        case RetentionBegan():
+            return replace(holder, is_in_retention=True)
         case ErasureOrdered():
             return replace(holder, erasure=Erasure.ORDERED)
         case KeysDestroyedNoted(_, service):
             return replace(holder, destroyed=holder.destroyed | {service})
+        case KeysDestroyedEverywhere():
+            return replace(holder, erasure=Erasure.KEYS_DESTROYED)
         case ErasureCompleted():
             return replace(holder, erasure=Erasure.COMPLETED)
-        case ActivationOverdue() | ErasureOverdue():
+        case ActivationOverdue() | RetentionEnded() | ErasureOverdue():
             return holder
 
 
@@ -357,10 +201,14 @@ def waits(event: Event) -> Sequence[StartWait | EndWait]:
             return [StartWait(ACTIVATION, at + ACTIVATION_WITHIN)]
         case StandingNoted():
             return [EndWait(ACTIVATION)]
+        case RetentionBegan(at):
+            return [StartWait(RETENTION, at + RETENTION_LASTS)]
+        case ApplicationNoted():
+            return [EndWait(RETENTION)]
         case ErasureOrdered(at):
-            return [StartWait(ERASURE, at + ERASURE_WITHIN)]
-        case ErasureCompleted():
-            return [EndWait(ERASURE)]
+            return [EndWait(RETENTION), StartWait(ERASURE, at + ERASURE_WITHIN)]
+        case KeysDestroyedEverywhere(at):
+            return [EndWait(ERASURE), StartWait(BACKUPS, at + BACKUPS_LIVE)]
     return []
 
 

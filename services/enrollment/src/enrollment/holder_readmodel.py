@@ -5,13 +5,17 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from enrollment.holder import (
+from enrollment.holder_events import (
+    ApplicationNoted,
     DocumentNoted,
     ErasureCompleted,
     ErasureOrdered,
     ErasureOverdue,
     HolderRegistered,
+    KeysDestroyedEverywhere,
     KeysDestroyedNoted,
+    RetentionBegan,
+    RetentionEnded,
     StandingNoted,
 )
 from epassport import Recorded
@@ -38,13 +42,17 @@ async def registered(wave: Sequence[Recorded[HolderRegistered]], tables: Tables)
 _ERASURE: Mapping[type, str] = {
     ErasureOrdered: "ordered",
     ErasureOverdue: "overdue",
+    KeysDestroyedEverywhere: "keys-destroyed",
     ErasureCompleted: "completed",
 }
 
 
 @holders.projects(*_ERASURE)
 async def erasure_moved(
-    wave: Sequence[Recorded[ErasureOrdered | ErasureOverdue | ErasureCompleted]], tables: Tables
+    wave: Sequence[
+        Recorded[ErasureOrdered | ErasureOverdue | KeysDestroyedEverywhere | ErasureCompleted]
+    ],
+    tables: Tables,
 ) -> int:
     return await tables.upsert(
         """
@@ -118,6 +126,39 @@ async def standing_noted(wave: Sequence[Recorded[StandingNoted]], tables: Tables
     )
 
 
+@holders.projects(RetentionBegan, RetentionEnded)
+async def retention_moved(
+    wave: Sequence[Recorded[RetentionBegan | RetentionEnded]], tables: Tables
+) -> int:
+    """A retention that begins anew has not ended."""
+    return await tables.upsert(
+        """
+        UPDATE {holder} AS known
+           SET retention_ended_at = CASE WHEN $4::boolean THEN new.at END, version = new.version
+          FROM unnest($1::uuid[], $2::timestamptz[], $3::int[]) AS new (id, at, version)
+         WHERE known.holder_id = new.id AND known.version < new.version
+        """,
+        [event.stream_key for event in wave],
+        [event.fact.at for event in wave],
+        [event.version for event in wave],
+        isinstance(wave[0].fact, RetentionEnded),
+    )
+
+
+@holders.projects(ApplicationNoted)
+async def needed_again(wave: Sequence[Recorded[ApplicationNoted]], tables: Tables) -> int:
+    return await tables.upsert(
+        """
+        UPDATE {holder} AS known
+           SET retention_ended_at = NULL, version = new.version
+          FROM unnest($1::uuid[], $2::int[]) AS new (id, version)
+         WHERE known.holder_id = new.id AND known.version < new.version
+        """,
+        [event.stream_key for event in wave],
+        [event.version for event in wave],
+    )
+
+
 async def holder(tables: Tables, holder_id: UUID) -> Record | None:
     return await tables.fetchrow("SELECT * FROM {holder} WHERE holder_id = $1", holder_id)
 
@@ -127,4 +168,17 @@ async def documents(tables: Tables, holder_id: UUID) -> list[Record]:
         "SELECT document_ref, application_id, standing, since FROM {holder_document}"
         " WHERE holder_id = $1 ORDER BY version",
         holder_id,
+    )
+
+
+async def erasure_queue(tables: Tables) -> list[Record]:
+    """At most a hundred, the longest due first."""
+    return await tables.fetch(
+        """
+        SELECT holder_id, erasure, retention_ended_at, erasure_ordered_at, keys_destroyed
+          FROM {holder}
+         WHERE erasure = 'overdue' OR (erasure = 'none' AND retention_ended_at IS NOT NULL)
+         ORDER BY coalesce(erasure_ordered_at, retention_ended_at), holder_id
+         LIMIT 100
+        """
     )

@@ -12,7 +12,16 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from enrollment import application, challenge, holder, holder_readmodel, office, readmodel, rollout
+from enrollment import (
+    application,
+    challenge,
+    holder,
+    holder_commands,
+    holder_readmodel,
+    office,
+    readmodel,
+    rollout,
+)
 from enrollment.application_commands import (
     ApproveApplication,
     HandOver,
@@ -74,6 +83,7 @@ ACCESS = AccessTable(
         "withdraw-application": {Role.OPERATOR},
         "hand-over": {Role.HAND_OVER_OFFICER},
         "order-erasure": {Role.ADMINISTRATOR},
+        "list-erasure-work": {Role.ADMINISTRATOR},
         "read-application": _OFFICE | {Role.CITIZEN},
         "read-progress": _OFFICE | {Role.CITIZEN},
         "list-work": _OFFICE,
@@ -164,7 +174,7 @@ async def issue_holder_ticket(holder_id: UUID, body: HolderTicketBody, call: Cal
     by = OfficerId.of(call.actor)
     outcome = await call.send(
         holder.stream(holder_id),
-        holder.IssueRestoreTicket(
+        holder_commands.IssueRestoreTicket(
             call.now, by, ticket_id, body.document_ref, body.office, body.station, expires_at
         ),
         reads=(office.stream(body.office),),
@@ -254,7 +264,7 @@ async def hand_over(application_id: UUID, body: HandOverBody, call: Call[App]) -
 async def order_erasure(holder_id: UUID, body: ErasureBody, call: Call[App]) -> Outcome:
     if await call.app.holder(holder_id) is None:
         raise NotFound
-    command = holder.OrderErasure(call.now, OfficerId.of(call.actor), body.by_order)
+    command = holder_commands.OrderErasure(call.now, OfficerId.of(call.actor), body.by_order)
     return await call.send(holder.stream(holder_id), command)
 
 
@@ -319,6 +329,14 @@ async def read_holder(holder_id: UUID, view: View[App]) -> Mapping[str, object]:
     if row is None:
         raise NotFound
     return {**dict(row), "documents": [dict(document) for document in documents]}
+
+
+@routes.query("list-erasure-work", "/v1/erasure-queue", reads=("holders",))
+async def list_erasure_work(view: View[App]) -> list[Mapping[str, object]]:
+    """Whom nothing obliges anybody to keep any longer, and whose erasure is overdue."""
+    async with view.database.connection() as connection:
+        rows = await holder_readmodel.erasure_queue(holder_readmodel.holders.on(connection))
+    return [dict(row) for row in rows]
 
 
 def _may_see(actor: Actor, office: str, holder_id: UUID) -> bool:

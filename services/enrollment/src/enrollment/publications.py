@@ -7,7 +7,7 @@ the region's id.
 from typing import TypeVar
 from uuid import UUID
 
-from enrollment import holder, rollout
+from enrollment import holder_events, rollout
 from enrollment.application_events import (
     ApplicationApproved,
     ApplicationRejected,
@@ -105,13 +105,13 @@ def handover_completed(event: Recorded[HandoverCompleted]) -> contract.HandoverC
     )
 
 
-@publishes(holder.ErasureOrdered)
-def erasure_ordered(event: Recorded[holder.ErasureOrdered]) -> contract.ErasureOrdered:
+@publishes(holder_events.ErasureOrdered)
+def erasure_ordered(event: Recorded[holder_events.ErasureOrdered]) -> contract.ErasureOrdered:
     return contract.ErasureOrdered(at=event.fact.at, holder_id=event.fact.holder_id)
 
 
-@publishes(holder.ErasureCompleted)
-def erasure_completed(event: Recorded[holder.ErasureCompleted]) -> contract.ErasureCompleted:
+@publishes(holder_events.ErasureCompleted)
+def erasure_completed(event: Recorded[holder_events.ErasureCompleted]) -> contract.ErasureCompleted:
     return contract.ErasureCompleted(at=event.fact.at, holder_id=event.fact.holder_id)
 
 

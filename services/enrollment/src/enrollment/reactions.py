@@ -5,7 +5,7 @@ Notes may come after the application has ended: the refusal is then a normal end
 
 from uuid import UUID
 
-from enrollment import application, holder
+from enrollment import application, holder, holder_commands
 from enrollment.application_commands import (
     HolderCheck,
     NoteBiometrics,
@@ -22,7 +22,7 @@ from enrollment.application_events import (
     ApplicationWithdrawn,
     HandoverCompleted,
 )
-from enrollment.holder import Standing
+from enrollment.holder_events import Standing
 from epassport import Recorded
 from epassport.reactions import Send, reacts_to
 from epassport_contracts.events.biometrics import (
@@ -124,14 +124,14 @@ def note_expired(event: DocumentExpired) -> list[Send]:
 def _note_standing(
     event: DocumentActivated | DocumentRevoked | DocumentExpired, standing: Standing
 ) -> Send:
-    command = holder.NoteStanding(event.at, event.document_ref, standing)
+    command = holder_commands.NoteStanding(event.at, event.document_ref, standing)
     return Send(holder.stream(event.holder_id), command)
 
 
 @reacts_to(KeysDestroyed)
 def note_keys_destroyed(event: KeysDestroyed) -> list[Send]:
     """Erasure is complete when all five services have reported."""
-    command = holder.NoteKeysDestroyed(event.at, event.service)
+    command = holder_commands.NoteKeysDestroyed(event.at, event.service)
     return [Send(holder.stream(event.holder_id), command)]
 
 
@@ -141,8 +141,10 @@ def note_application(event: Recorded[ApplicationSubmitted]) -> list[Send]:
     fact, application_id = event.fact, UUID(event.stream_key)
     stream = holder.stream(fact.holder_id)
     if fact.kind is ApplicationKind.FIRST:
-        return [Send(stream, holder.RegisterHolder(fact.at, fact.holder_id, application_id))]
-    return [Send(stream, holder.NoteApplication(fact.at, application_id))]
+        return [
+            Send(stream, holder_commands.RegisterHolder(fact.at, fact.holder_id, application_id))
+        ]
+    return [Send(stream, holder_commands.NoteApplication(fact.at, application_id))]
 
 
 @reacts_to(ApplicationRejected, ApplicationWithdrawn)
@@ -150,7 +152,7 @@ def note_application_end(
     event: Recorded[ApplicationRejected] | Recorded[ApplicationWithdrawn],
 ) -> list[Send]:
     """Nothing comes of it any more."""
-    command = holder.NoteApplicationEnd(event.fact.at, UUID(event.stream_key))
+    command = holder_commands.NoteApplicationEnd(event.fact.at, UUID(event.stream_key))
     return [Send(holder.stream(event.fact.holder_id), command)]
 
 
@@ -158,5 +160,5 @@ def note_application_end(
 def note_document(event: Recorded[HandoverCompleted]) -> list[Send]:
     """The holder's documents are known in the order they were handed over."""
     fact = event.fact
-    command = holder.NoteDocument(fact.at, UUID(event.stream_key), fact.document_ref)
+    command = holder_commands.NoteDocument(fact.at, UUID(event.stream_key), fact.document_ref)
     return [Send(holder.stream(fact.holder_id), command)]
