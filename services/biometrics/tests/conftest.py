@@ -66,7 +66,7 @@ ALL_SIGNALS = [
 
 SETTLED_WITHIN_SECONDS = 120  # a new engine on a machine with much else to do
 OFFICE, STATION = "office-1", "station-1"
-FINGERS = 140
+FINGERS = 170
 
 
 def now() -> datetime:
@@ -139,10 +139,12 @@ class Bureau:
         headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key or str(uuid4())}
         return await self.http.post(f"{self.url}/v1{path}", json=body, headers=headers)
 
+    async def asked(self, path: str, who: str, role: Role = Role.ADJUDICATOR) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.oidc.issue(DemoPerson(who, who, (role,)))}"}
+        return await self.http.get(f"{self.url}/v1{path}", headers=headers)
+
     async def get(self, path: str, role: Role, *, who: str | None = None) -> Any:
-        token = self.oidc.issue(DemoPerson(who or role, who or role, (role,)))
-        headers = {"Authorization": f"Bearer {token}"}
-        answer = await self.http.get(f"{self.url}/v1{path}", headers=headers)
+        answer = await self.asked(path, who or role, role)
         assert answer.status_code in (200, 404), answer.text
         return answer.json() if answer.status_code == 200 else None
 
@@ -302,7 +304,7 @@ async def bureau(
         )  # fmt: skip
         opened = await closing.enter_async_context(at_work(settings))
         url = f"http://127.0.0.1:{port}"
-        await _ready(http, url)
+        await ready(http, url)
         portrait = draw_portrait(7, Sex.FEMALE, 40)
         fingers = fingerprint_set(FINGERS, 2)
         yield Bureau(opened, url, oidc, http, store.signer(purpose), fingers, portrait, settings)
@@ -322,7 +324,7 @@ async def at_work(settings: BiometricsSettings) -> AsyncIterator[Running]:
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _ready(http: httpx.AsyncClient, url: str) -> None:
+async def ready(http: httpx.AsyncClient, url: str) -> None:
     """The engine has started: nobody's first request waits for it."""
     async with asyncio.timeout(SETTLED_WITHIN_SECONDS):
         while True:

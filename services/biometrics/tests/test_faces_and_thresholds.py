@@ -9,7 +9,9 @@ import pytest
 from PIL import Image, ImageFilter
 
 from biometrics import thresholds
+from biometrics.engine.port import Candidate, SearchLimits
 from biometrics.faces import MAX_BYTES, FaceFault, FaceRejected, check_face
+from biometrics.score_class import ScoreClass, score_class
 from biometrics.thresholds import NoThreshold, Threshold, Use, threshold
 from epassport_credentials.identity import Sex
 from epassport_sandbox.fingerprints import SANDBOX_THRESHOLD
@@ -64,6 +66,7 @@ def test_a_portrait_passes() -> None:
         (jpeg(1300, 1500), FaceFault.WRONG_SIZE),
         (jpeg(400, 400), FaceFault.NOT_UPRIGHT),
         (jpeg(413, 531, "L"), FaceFault.NOT_COLOUR),
+        (jpeg(413, 531, "CMYK"), FaceFault.NOT_COLOUR),
         (changed(lambda gray: gray * 0.15), FaceFault.TOO_DARK),
         (changed(lambda gray: 200 + gray * 0.9), FaceFault.TOO_BRIGHT),
         (jpeg(413, 531, colour=(128, 128, 128)), FaceFault.NO_FACE_REGION),
@@ -97,6 +100,30 @@ def test_without_a_threshold_no_score_means_anything() -> None:
         threshold(thresholds.PRODUCTION, "sourceafis-4", Use.SEARCH, date(2026, 11, 22))
     with pytest.raises(NoThreshold):
         threshold(thresholds.PRODUCTION, ENGINE, Use.SEARCH, date(2025, 12, 31))
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        (0.0, ScoreClass.BELOW),
+        (0.999, ScoreClass.BELOW),
+        (1.0, ScoreClass.WEAK),
+        (1.249, ScoreClass.WEAK),
+        (1.25, ScoreClass.CLEAR),
+        (1.999, ScoreClass.CLEAR),
+        (2.0, ScoreClass.STRONG),
+    ],
+)
+def test_a_class_says_how_far_a_score_is_over_its_threshold(
+    share: float, expected: ScoreClass
+) -> None:
+    assert score_class(share) is expected
+
+
+def test_a_candidate_is_as_clear_as_its_best_finger_or_all_together() -> None:
+    limits = SearchLimits(threshold=40.0, fused=60.0)
+    assert limits.share(Candidate("one good finger", 80.0, 90.0)) == 2.0
+    assert limits.share(Candidate("two fair ones", 39.0, 78.0)) == 1.3
 
 
 def test_every_threshold_says_why() -> None:

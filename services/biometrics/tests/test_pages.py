@@ -81,10 +81,16 @@ async def test_an_adjudicator_answers_a_case_by_keyboard_alone(
     assert await page.value("getComputedStyle(document.querySelector('svg')).display") == "none"
     await page.press("Enter")
     assert await page.value("document.getElementById('told').textContent") == ""
+    assert await page.value("document.getElementById('likeness').textContent") == ""
     await page.press("ы", "KeyS")  # what the key of S writes on a Russian keyboard
     await page.press("Enter")
     recorded = WORDS["ru"]["recorded"]
     await page.until(f"document.getElementById('told').textContent === {recorded!r}")
+    engine, found = WORDS["ru"]["engine"], [WORDS["ru"][each] for each in ("clear", "strong")]
+    await page.until("document.getElementById('likeness').textContent !== ''")
+    assert await page.value("document.getElementById('likeness').textContent") in [
+        f"{engine}: {each}" for each in found
+    ]
     await keep(page, "case-ru-recorded")
     assert page.failures == []
     assert str(case) not in await bureau.open_cases("adjudicator-1")

@@ -16,6 +16,7 @@ RIGHTS = {
         "page-script",
         "page-style",
         "read-adjudication",
+        "read-score-classes",
     },
     "administrator": {
         "read-gallery",
@@ -42,6 +43,7 @@ RIGHTS = {
         "read-adjudication",
         "read-gallery",
         "read-record",
+        "read-score-classes",
     },
 }
 

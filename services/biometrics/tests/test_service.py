@@ -6,6 +6,12 @@ import os
 import signal
 from uuid import uuid4
 
+import pytest
+
+from biometrics.context import begin_working
+from biometrics.engine.port import EngineUnavailable
+from biometrics.record_commands import Reason
+from biometrics.score_class import ScoreClass
 from conftest import Bureau, Person, at_work, now
 from epassport import keyring_stream
 from epassport.actor import Role, service_actor
@@ -35,6 +41,8 @@ async def test_a_person_is_enrolled_and_recognised_at_the_counter(bureau: Bureau
     ticket = bureau.ticket(person, OFFICER, TicketPurpose.HAND_OVER)
     answer = (await bureau.check(ticket, person.finger)).json()
     assert (answer["result"], answer["tries_left"]) == ("verified", 3)
+    assert answer["score_class"] in (ScoreClass.CLEAR, ScoreClass.STRONG)
+    assert "score" not in answer
     (verified,) = await bureau.sent("HolderVerified", person)
     assert verified["check_id"] == answer["check_id"]
     again = await bureau.check(ticket, person.finger)
@@ -59,9 +67,14 @@ async def test_a_second_name_for_the_same_finger_is_confirmed_by_two_people(
     path = f"/adjudications/{case_id}/decisions"
     for who in ("adjudicator-1", "adjudicator-2"):
         assert str(case_id) in await bureau.open_cases(who)
+        early = await bureau.asked(f"/adjudications/{case_id}/score-classes", who)
+        assert (early.status_code, early.json()["reason"]) == (409, Reason.ANSWER_FIRST)
         answer = await bureau.post(path, decision, Role.ADJUDICATOR, who=who)
         assert answer.status_code == 200, answer.text
     await bureau.status(second, "duplicate")
+    classes = f"/adjudications/{case_id}/score-classes"
+    told = await bureau.get(classes, Role.ADJUDICATOR, who="adjudicator-2")
+    assert told["score_classes"] == [ScoreClass.STRONG]
     (confirmed,) = await bureau.sent("DuplicateConfirmed", second)
     assert confirmed["application_id"] == str(second.application)
     assert str(case_id) not in await bureau.open_cases("adjudicator-3")
@@ -133,6 +146,7 @@ async def test_after_three_wrong_fingers_a_supervisor_lets_two_officers_look(
     for left in (2, 1, 0):
         answer = (await bureau.check(ticket, other.finger)).json()
         assert (answer["result"], answer["tries_left"]) == ("mismatch", left)
+        assert answer["score_class"] == ScoreClass.BELOW
     answer = (await bureau.check(ticket, person.finger)).json()
     assert answer["reason"] == "biometrics-tries-exhausted"
     face = base64.b64encode(bureau.portrait).decode()
@@ -187,7 +201,11 @@ async def test_a_second_process_fills_its_gallery_from_the_sealed_templates(
     known = await bureau.enrol(bureau.person())
     settings = bureau.settings.model_copy(update={"http_port": free_port()})
     async with at_work(settings) as second:
+        (ready,) = begin_working(second.app).values()
+        with pytest.raises(EngineUnavailable):
+            await ready()  # not before the gallery is complete
         await second.app.gallery.begin()
+        await ready()
         probes = [Person(known.finger) for _ in range(3)]
         for probe in probes:
             await bureau.bring(probe, n=1)

@@ -72,13 +72,17 @@ class Essentials:
     clock: Clock
 
 
+MakeWork = Callable[[Any], Work]
+
+
 @dataclass(frozen=True)
 class Service:
     """What one service declares.
 
     app: makes the service's own context, handed to routes and tasks; it is an async context
     manager, so that what it opens is closed. signs: the signing keys its processes open.
-    works: each kind of task with the function that makes its work from the context. begin_serving:
+    works: each kind of task with the function that makes its work from the context; none where
+    other processes do it. begin_working: of a process that works; begin_serving:
     called with the context when `serve` starts; begins what shall not wait for the first request,
     and returns checks for /readyz by name. fleeting_claims: kinds of claims that nobody needs this
     long after they were taken.
@@ -93,10 +97,11 @@ class Service:
     read_models: Sequence[ReadModel]
     routes: Sequence[Routes]
     app: Callable[[Essentials], Any]
-    works: Sequence[tuple[Task, Callable[[Any], Work]]] = ()
+    works: Sequence[tuple[Task, MakeWork | None]] = ()
     signs: frozenset[SigningPurpose] = frozenset()
     fleeting_claims: Mapping[str, timedelta] = field(default_factory=dict)
     begin_serving: Callable[[Any], Mapping[str, Check]] = lambda _app: {}
+    begin_working: Callable[[Any], Mapping[str, Check]] | None = None
 
 
 class KeysHandler:
@@ -166,6 +171,8 @@ class Running:
             checks["consumer"] = self._consumer_polls
         if command == "timers":
             checks["timers"] = self._timers_step
+        if command == "work" and self.service.begin_working is not None:
+            checks |= self.service.begin_working(self.app)
         settings = self.service.settings
         app = build_health_app(self.essentials.database, checks=checks)
         await serve(app, settings.health_host, settings.health_port)
@@ -220,7 +227,11 @@ class Running:
         ).run()
 
     async def work(self) -> None:
-        works = {task.kind: (task, make(self.app)) for task, make in self.service.works}
+        works = {
+            task.kind: (task, make(self.app))
+            for task, make in self.service.works
+            if make is not None
+        }
         await Workers(self.essentials.database, self.group, self.signals, works).run()
 
     async def hints(self) -> None:

@@ -23,6 +23,7 @@ ADJUDICATION = AccessTable(
     {
         "list-adjudications": {Role.ADJUDICATOR, Role.SUPERVISOR},
         "read-adjudication": {Role.ADJUDICATOR, Role.SUPERVISOR},
+        "read-score-classes": {Role.ADJUDICATOR, Role.SUPERVISOR},
         "appeal-adjudication": {Role.SUPERVISOR},
         "decide-adjudication": {Role.ADJUDICATOR, Role.SUPERVISOR},
     }

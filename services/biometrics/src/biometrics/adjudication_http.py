@@ -11,10 +11,10 @@ from biometrics.access import ADJUDICATION
 from biometrics.case_view import Side, open_case, states_of
 from biometrics.codes import Code
 from biometrics.context import App
-from biometrics.record_commands import Adjudicate, Appeal, Officer, Verdict
+from biometrics.record_commands import Adjudicate, Appeal, Officer, Reason, Verdict
 from epassport import Outcome, Role
 from epassport.http import Call, Routes, View, json_response
-from epassport.problems import NotFound
+from epassport.problems import NotFound, Problem
 
 routes = Routes(ADJUDICATION)
 
@@ -54,6 +54,19 @@ async def read_adjudication(case_id: UUID, view: View[App]) -> Response:
             "others": [_shown(other) for other in case.others],
         }
     )
+
+
+@routes.query("read-score-classes", "/v1/adjudications/{case_id}/score-classes", reads=("records",))
+async def read_score_classes(case_id: UUID, view: View[App]) -> Response:
+    """How clearly the engine found each candidate, for who has answered: pictures come first."""
+    async with view.database.connection() as connection:
+        case = await readmodel.case_of(readmodel.records.on(connection), case_id)
+    if case is None:
+        raise NotFound
+    if view.actor.name not in case["answered_by"]:
+        raise Problem(Reason.ANSWER_FIRST)
+    known = (await view.app.record(case["holder_id"])).cases[case_id]
+    return json_response({"case_id": case_id, "score_classes": list(known.classes)})
 
 
 @routes.command("decide-adjudication", "/v1/adjudications/{case_id}/decisions")

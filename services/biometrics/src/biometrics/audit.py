@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, replace
 
 from biometrics.engine.port import FingerprintEngine, Fingers, SearchLimits
+from biometrics.record_commands import WHOLE
 from biometrics.service import build
 from epassport.service import running
 
@@ -71,7 +72,7 @@ async def _run(at_most: int) -> Audit:
         if not name:
             return Audit(0, 0, 0, ())
         limits = app.search_limits(name, app.clock.now())
-        return await audit(engine, app.gallery.references(), limits, at_most=at_most)
+        return await audit(engine, app.gallery.references(WHOLE), limits, at_most=at_most)
 
 
 def main() -> int:

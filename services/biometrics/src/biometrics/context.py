@@ -17,6 +17,7 @@ from biometrics.engine.choice import engine_of
 from biometrics.engine.nfiq2 import Nfiq2, open_nfiq2
 from biometrics.engine.port import FingerprintEngine, SearchLimits
 from biometrics.gallery import Gallery
+from biometrics.record_commands import Shard
 from biometrics.record_events import BiometricRecord
 from biometrics.settings import BiometricsSettings
 from biometrics.thresholds import Threshold, Use
@@ -45,6 +46,7 @@ class App:
     searches_exhaustively: bool
     policy: Sequence[Threshold]
     codec: EventCodec
+    shard: Shard
 
     async def record(self, holder_id: UUID, *, version: int | None = None) -> BiometricRecord:
         """As it is now, or as it was at a version."""
@@ -79,7 +81,7 @@ async def open_app(essentials: Essentials) -> AsyncIterator[App]:
         if nfiq2 is not None:
             closing.callback(nfiq2.close)
         gallery = await closing.enter_async_context(
-            Gallery(database, keyring, lambda refill: engine_of(settings, refill))
+            Gallery(database, keyring, lambda refill: engine_of(settings, refill), settings.shard())
         )
         yield App(
             database,
@@ -93,6 +95,7 @@ async def open_app(essentials: Essentials) -> AsyncIterator[App]:
             settings.engine_search == "exhaustive",
             thresholds.SANDBOX if settings.profile == "sandbox" else thresholds.PRODUCTION,
             EventCodec([record.aggregate]),
+            settings.shard(),
         )
 
 
@@ -108,3 +111,12 @@ def begin_serving(app: App) -> Mapping[str, Callable[[], Awaitable[None]]]:
         app.engine.check_ready()
 
     return {"engine": engine}
+
+
+def begin_working(app: App) -> Mapping[str, Callable[[], Awaitable[None]]]:
+    """Of a process that searches: ready once its part of the gallery is complete."""
+
+    async def gallery() -> None:
+        app.gallery.check_ready()
+
+    return {"gallery": gallery}

@@ -2,11 +2,14 @@
 
 - Samples come under a ticket that enrollment signed, from the officer who holds it. What the
   gate refuses is recorded, and may be captured again.
-- They are accepted after a search over the whole gallery, which `adjudication` judges.
+- They are accepted after a search over the whole gallery, which `adjudication` judges. Where the
+  gallery is kept in parts, nobody is judged before every part was searched.
 - Unusable fingers: another person, a supervisor, takes it on instead of the search.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
 
 from biometrics import adjudication, holder_check
 from biometrics.record_commands import (
@@ -15,6 +18,7 @@ from biometrics.record_commands import (
     Reason,
     ReceiveSamples,
     RejectSample,
+    Search,
 )
 from biometrics.record_events import (
     BiometricRecord,
@@ -25,8 +29,10 @@ from biometrics.record_events import (
     FingersExcepted,
     SampleRejected,
     SamplesReceived,
+    ShardSearched,
     Status,
 )
+from biometrics.score_class import ScoreClass
 from epassport import Refused
 from epassport_contracts.desk import Ticket, TicketPurpose
 from epassport_contracts.events.enrollment import ApplicationKind
@@ -135,14 +141,43 @@ def conclude(command: ConcludeSearch, record: BiometricRecord) -> Decided:
         return Refused(Reason.UNKNOWN_CAPTURE)
     match enrolment.status:
         case Status.SEARCHING:
-            searched = DuplicateSearchCompleted(
-                command.at, command.application_id, command.capture_id, command.search
-            )
-            judged = adjudication.judge_search(
-                command.at, enrolment, command.search, command.case_id
-            )
-            return [searched, *judged]
+            return _searched(command, enrolment)
         case Status.AWAITED | Status.SUSPECTED | Status.DUPLICATE | Status.ACCEPTED:
             return []  # this capture has been searched
         case Status.RETIRED:
             return Refused(Reason.RETIRED)
+
+
+def _searched(command: ConcludeSearch, enrolment: Enrolment) -> Sequence[Event]:
+    shard, about = command.shard, (command.at, command.application_id, command.capture_id)
+    if shard.index in enrolment.searched:
+        return []
+    parts = [*enrolment.searched.values(), command.search]
+    told = [] if shard.of == 1 else [ShardSearched(*about, shard.index, command.search)]
+    if len(parts) < shard.of:
+        return told
+    whole = _together(parts)
+    judged = adjudication.judge_search(command.at, enrolment, whole, command.case_id)
+    return [*told, DuplicateSearchCompleted(*about, whole), *judged]
+
+
+def _together(parts: Sequence[Search]) -> Search:
+    """As one search of the whole gallery; whoever is found in two parts is told once, in the
+    class that is nearer to certainty."""
+    if len(parts) == 1:
+        return parts[0]
+    classes: dict[UUID, ScoreClass] = {}
+    for part in parts:
+        for holder, found in zip(part.others, part.classes, strict=True):
+            classes[holder] = max(classes.get(holder, found), found, key=list(ScoreClass).index)
+    clearest = sorted(classes, key=lambda holder: -list(ScoreClass).index(classes[holder]))
+    own_matched = any(part.own_matched for part in parts)
+    return replace(
+        parts[0],
+        others=tuple(clearest),
+        classes=tuple(classes[holder] for holder in clearest),
+        own_matched=own_matched,
+        own_mixed_up=not own_matched and any(part.own_mixed_up for part in parts),
+        gallery_size=sum(part.gallery_size for part in parts),
+        compared=sum(part.compared or 0 for part in parts),
+    )

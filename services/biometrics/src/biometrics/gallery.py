@@ -1,4 +1,4 @@
-"""The whole gallery in an engine of its own, kept as the read table says.
+"""The gallery, or a shard of it, in an engine of its own, kept as the read table says.
 
 The table is the truth; the engine is filled from sealed templates when it starts or was lost,
 and then follows the table's changes. A search first reaches the place of the capture it is for,
@@ -7,7 +7,7 @@ always finds the earlier, and the answer does not depend on who searched first.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -27,6 +27,8 @@ from biometrics.engine.port import (
     SearchLimits,
 )
 from biometrics.engine.positions import FingerPosition
+from biometrics.record_commands import WHOLE, Shard
+from biometrics.score_class import ScoreClass, score_class
 from epassport import Token
 from epassport.blobs import load
 from epassport.database import Database
@@ -53,11 +55,12 @@ class GalleryNotReady(Transient):
 @dataclass(frozen=True)
 class Found:
     """holders: whose entries match, the likeliest first; mixed_up: those of them that match only
-    with left and right exchanged. searched: entries in the engine then; compared: those of them
-    that the filter let through."""
+    with left and right exchanged. classes: how clearly each holder matches. searched: entries in
+    the engine then; compared: those of them that the filter let through."""
 
     holders: tuple[UUID, ...]
     mixed_up: frozenset[UUID]
+    classes: Mapping[UUID, ScoreClass]
     searched: int
     compared: int
     engine: str
@@ -71,7 +74,9 @@ class Gallery:
         database: Database,
         keyring: SubjectKeyring,
         engine: Callable[[Refill], AbstractAsyncContextManager[FingerprintEngine]],
+        shard: Shard = WHOLE,
     ) -> None:
+        self._shard = shard
         self._database = database
         self._keyring = keyring
         self._opened = engine(self._refill)
@@ -126,6 +131,13 @@ class Gallery:
             known = self._opening = asyncio.create_task(self._open(), name="gallery")
         return known
 
+    def check_ready(self) -> None:
+        """Raises EngineUnavailable until the gallery is full; begins to fill it."""
+        opening = self.begin()
+        if not opening.done():
+            raise EngineUnavailable("the gallery fills")
+        self._engine.check_ready()
+
     async def search(self, probe: Fingers, *, place: Token, limits: SearchLimits) -> Found:
         """Everything entered before `place`, the place of the probe's own capture.
 
@@ -154,11 +166,16 @@ class Gallery:
             tables = gallery_readmodel.gallery.on(connection)
             holders = await gallery_readmodel.holders_before(tables, found, place)
         crossed: dict[UUID, bool] = {}  # in the order of the candidates
+        shares: dict[UUID, float] = {}
         for each in result.candidates:
             if (holder := holders.get(each.reference_id)) is not None:
                 crossed[holder] = crossed.get(holder, True) and each.mirrored
+                shares[holder] = max(shares.get(holder, 0.0), limits.share(each))
         mixed_up = frozenset(holder for holder, is_crossed in crossed.items() if is_crossed)
-        return Found(tuple(crossed), mixed_up, result.searched, result.compared, result.engine)
+        classes = {holder: score_class(share) for holder, share in shares.items()}
+        return Found(
+            tuple(crossed), mixed_up, classes, result.searched, result.compared, result.engine
+        )
 
     async def _open(self) -> None:
         await self._engine.__aenter__()
@@ -179,9 +196,9 @@ class Gallery:
     async def _catch_up(self) -> None:
         async with self._catching_up:
             while rows := await self._changes():
-                present = [row for row in rows if row["present"]]
-                templates = await self._templates(present)
-                for row in rows:
+                mine = [row for row in rows if self._shard.holds(row["capture_id"])]
+                templates = await self._templates([row for row in mine if row["present"]])
+                for row in mine:
                     capture = str(row["capture_id"])
                     if capture in templates:
                         await self._engine.insert(capture, templates[capture])
@@ -202,16 +219,18 @@ class Gallery:
             self._seen = await gallery_readmodel.last_change(
                 gallery_readmodel.gallery.on(connection)
             )
-            total = await gallery_readmodel.size(gallery_readmodel.gallery.on(connection))
+            size = await gallery_readmodel.size(gallery_readmodel.gallery.on(connection))
         count = 0
         async for reference in self.references():
             yield reference
             count += 1
             if count % PAGE == 0:
-                log.info("gallery-fills", references=count, total=total)
+                log.info("gallery-fills", references=count, total=size // self._shard.of)
 
-    async def references(self) -> AsyncIterator[tuple[str, Fingers]]:
-        """Every capture in the gallery with its templates; an erased person's is missing."""
+    async def references(self, shard: Shard | None = None) -> AsyncIterator[tuple[str, Fingers]]:
+        """Every capture with its templates; an erased person's is missing. shard: another than
+        the one that is kept here, or `WHOLE`."""
+        wanted = shard or self._shard
         last = UUID(int=0)
         while True:
             async with self._database.connection() as connection:
@@ -219,7 +238,8 @@ class Gallery:
                 rows = await gallery_readmodel.present_after(tables, last, PAGE)
             if not rows:
                 return
-            for reference in (await self._templates(rows)).items():
+            mine = [row for row in rows if wanted.holds(row["capture_id"])]
+            for reference in (await self._templates(mine)).items():
                 yield reference
             last = rows[-1]["capture_id"]
 

@@ -20,6 +20,7 @@ from biometrics.record_events import (
     HolderVerified,
     TicketUse,
 )
+from biometrics.score_class import ScoreClass
 from epassport import Refused
 from epassport_contracts.desk import Ticket, TicketPurpose
 from epassport_contracts.events.biometrics import CheckPurpose, ComparisonMethod
@@ -53,7 +54,7 @@ def check_finger(command: CheckFinger, record: BiometricRecord) -> Decided:
         return Refused(Reason.FINGER_NOT_ENROLLED)
     if reference.capture_id != command.capture_id:
         return Refused(Reason.REFERENCE_CHANGED)
-    about = (command.at, command.check_id, ticket, ComparisonMethod.FINGERS)
+    about = (command.at, command.check_id, ticket, ComparisonMethod.FINGERS, command.score_class)
     return [_result(HolderVerified if command.matches else HolderMismatch, *about)]
 
 
@@ -110,7 +111,12 @@ def _not_now(ticket: Ticket, use: TicketUse) -> Reason | None:
 
 
 def _result(
-    kind: type[Result], at: datetime, check_id: UUID, ticket: Ticket, method: ComparisonMethod
+    kind: type[Result],
+    at: datetime,
+    check_id: UUID,
+    ticket: Ticket,
+    method: ComparisonMethod,
+    score_class: ScoreClass | None = None,
 ) -> Result:
     return kind(
         at,
@@ -123,4 +129,5 @@ def _result(
         ticket.officer,
         ticket.office,
         ticket.station,
+        score_class,
     )

@@ -31,6 +31,7 @@ from biometrics.record_commands import (
     Samples,
 )
 from biometrics.record_events import Enrolment
+from biometrics.score_class import ScoreClass, score_class
 from biometrics.thresholds import Use
 from epassport import Accepted, Outcome
 from epassport.blob_writer import NewBlob
@@ -143,11 +144,11 @@ async def except_fingers(body: ExceptionBody, call: Call[App]) -> Outcome:
 
 @routes.command("verify-holder", "/v1/verifications")
 async def verify_holder(body: FingerCheckBody, call: Call[App]) -> Outcome | Response:
-    """1:1 with the finger that was enrolled; the answer holds no score."""
+    """1:1 with the finger that was enrolled; the answer holds the class of the score, never it."""
     ticket = _ticket(call, body.ticket)
     known = await call.app.record(ticket.holder_id)
     reference = known.reference(ticket.application_id)
-    matches = await _matches(call, ticket, reference, body.finger)
+    found = await _compared(call, ticket, reference, body.finger)
     command = CheckFinger(
         call.now,
         Officer.of(call.actor),
@@ -155,7 +156,8 @@ async def verify_holder(body: FingerCheckBody, call: Call[App]) -> Outcome | Res
         call.new_id("check"),
         body.finger.position,
         reference.capture_id if reference else None,
-        matches,
+        found not in (None, ScoreClass.BELOW),
+        found,
     )
     return await _check(call, ticket, command)
 
@@ -275,19 +277,20 @@ async def _send_with_blobs(
     return outcome
 
 
-async def _matches(
+async def _compared(
     call: Call[App], ticket: Ticket, reference: Enrolment | None, finger: FingerBody
-) -> bool:
-    """Where there is nothing to compare with, the decider says why."""
+) -> ScoreClass | None:
+    """None where there is nothing to compare with: the decider says why."""
     app = call.app
     try:
         probe = (await app.capturing.finger(_image(finger))).template
         enrolled = reference.finger(finger.position) if reference else None
         if enrolled is None:
-            return False
+            return None
         least = app.threshold(probe.engine, Use.COMPARISON, call.now)
-        if await _score(call, ticket, probe, enrolled) >= least:
-            return True
+        found = score_class(await _score(call, ticket, probe, enrolled) / least)
+        if found is not ScoreClass.BELOW:
+            return found
         other = reference.finger(finger.position.mirrored) if reference else None
         if other is not None and await _score(call, ticket, probe, other) >= least:
             raise Problem(CaptureFault.OTHER_HAND)  # no try lost: it is this holder's finger
@@ -295,7 +298,7 @@ async def _matches(
         raise Problem(rejected.fault) from None
     except EngineUnavailable:
         raise Problem(ProblemReason.UNAVAILABLE) from None
-    return False
+    return ScoreClass.BELOW
 
 
 async def _score(call: Call[App], ticket: Ticket, probe: Template, enrolled: FingerSample) -> float:
@@ -335,6 +338,7 @@ async def _check(
         {
             **outcome.answer,
             "result": result,
+            "score_class": use.last_class if use.last_check == command.check_id else None,
             "tries_left": MAX_TRIES - use.failures,
             "version": outcome.version,
             "token": str(outcome.token) if outcome.token else None,

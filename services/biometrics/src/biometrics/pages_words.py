@@ -25,6 +25,10 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "confirm": "Записать решение",
         "recorded": "Решение записано",
         "refused": "Не принято",
+        "engine": "Сходство по программе",
+        "weak": "слабое",
+        "clear": "ясное",
+        "strong": "сильное",
         "back": "К списку",
         "keys": "+ − масштаб · стрелки — сдвиг · 0 — целиком · M — особые точки · Tab — палец"
         " · 1…9 — кандидат · S — один · D — разные · Enter — записать",
@@ -62,6 +66,10 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "confirm": "Record the decision",
         "recorded": "Decision recorded",
         "refused": "Not accepted",
+        "engine": "The engine found",
+        "weak": "a weak likeness",
+        "clear": "a clear likeness",
+        "strong": "a strong likeness",
         "back": "To the list",
         "keys": "+ − zoom · arrows move · 0 whole · M minutiae · Tab finger"
         " · 1…9 candidate · S same · D different · Enter record",

@@ -55,9 +55,12 @@ from biometrics.record_events import (
     ReleaseOrdered,
     SampleRejected,
     SamplesReceived,
+    ShardSearched,
     Status,
     TicketUse,
+    check_without_class,
     one_finger_to_many,
+    search_without_classes,
 )
 from epassport import Aggregate, DeadlinePassed, EndWait, Personal, Refused, StartWait
 from epassport_contracts import DataPurpose
@@ -151,12 +154,18 @@ def _released(command: ReleaseImages, release: Release, image: Image) -> ImageRe
 
 def evolve(record: BiometricRecord, event: Event) -> BiometricRecord:
     match event:
-        case SamplesReceived() | SampleRejected() | OwnRecordMissing() | DuplicateSearchCompleted():
+        case SamplesReceived() | SampleRejected() | OwnRecordMissing():
             return _captured(record, event)
+        case ShardSearched(_, application_id, _, shard, search):
+            searched = {**record.enrolment(application_id).searched, shard: search}
+            return _with_enrolment(record, application_id, searched=searched)
+        case DuplicateSearchCompleted():
+            return _searched(record, event)
         case FingersExcepted():
             return _excepted(record, event)
         case AdjudicationRequested(_, case_id, application_id):
-            cases = {**record.cases, case_id: Case(application_id)}
+            classes = record.enrolment(application_id).classes
+            cases = {**record.cases, case_id: Case(application_id, classes)}
             suspected = _with_enrolment(record, application_id, status=Status.SUSPECTED)
             return replace(suspected, cases=cases)
         case AdjudicatorDecided(_, case_id, by, verdict):
@@ -187,11 +196,11 @@ def evolve(record: BiometricRecord, event: Event) -> BiometricRecord:
             known = record.ticket(ticket_id).matched_by
             matched_by = known | {by} if matches else frozenset()
             return _with_ticket(record, ticket_id, matched_by=matched_by)
-        case HolderVerified(_, check_id, ticket_id):
-            return _with_ticket(record, ticket_id, is_verified=True, last_check=check_id)
-        case HolderMismatch(_, check_id, ticket_id):
-            failures = record.ticket(ticket_id).failures + 1
-            return _with_ticket(record, ticket_id, failures=failures, last_check=check_id)
+        case HolderVerified():
+            return _with_ticket(record, event.ticket_id, is_verified=True, **_checked(event))
+        case HolderMismatch():
+            failures = record.ticket(event.ticket_id).failures + 1
+            return _with_ticket(record, event.ticket_id, failures=failures, **_checked(event))
         case AdjudicationOverdue():
             return record
         case _:
@@ -200,7 +209,7 @@ def evolve(record: BiometricRecord, event: Event) -> BiometricRecord:
 
 def _captured(
     record: BiometricRecord,
-    event: SamplesReceived | SampleRejected | OwnRecordMissing | DuplicateSearchCompleted,
+    event: SamplesReceived | SampleRejected | OwnRecordMissing,
 ) -> BiometricRecord:
     application_id = event.application_id
     match event:
@@ -216,18 +225,26 @@ def _captured(
                 fingers=event.samples.fingers,
                 own_matched=False,
                 own_mixed_up=False,
+                classes=(),
+                searched={},
             )
         case SampleRejected():
             rejected = record.enrolment(application_id).rejected | {event.capture_id}
             return _with_enrolment(record, application_id, rejected=rejected)
         case OwnRecordMissing():
             return _with_enrolment(record, application_id, status=Status.AWAITED)
-        case DuplicateSearchCompleted():
-            found = {
-                "own_matched": event.search.own_matched,
-                "own_mixed_up": event.search.own_mixed_up,
-            }
-            return _with_enrolment(record, application_id, **found)
+
+
+def _searched(record: BiometricRecord, event: DuplicateSearchCompleted) -> BiometricRecord:
+    search = event.search
+    return _with_enrolment(
+        record,
+        event.application_id,
+        own_matched=search.own_matched,
+        own_mixed_up=search.own_mixed_up,
+        classes=search.classes,
+        searched={},
+    )
 
 
 def _excepted(record: BiometricRecord, event: FingersExcepted) -> BiometricRecord:
@@ -252,6 +269,10 @@ def _retired(record: BiometricRecord, event: RecordRetired) -> BiometricRecord:
     for application_id in ended:
         record = _with_enrolment(record, application_id, status=Status.RETIRED)
     return record
+
+
+def _checked(event: HolderVerified | HolderMismatch) -> dict[str, Any]:
+    return {"last_check": event.check_id, "last_class": event.score_class}
 
 
 def _with_enrolment(
@@ -295,6 +316,11 @@ aggregate = Aggregate(
     evolve,
     events=get_args(Event),
     waits=waits,
-    upcasters={(SamplesReceived.__name__, 1): one_finger_to_many},
+    upcasters={
+        (SamplesReceived.__name__, 1): one_finger_to_many,
+        (DuplicateSearchCompleted.__name__, 1): search_without_classes,
+        (HolderVerified.__name__, 1): check_without_class,
+        (HolderMismatch.__name__, 1): check_without_class,
+    },
 )
 stream = aggregate.stream

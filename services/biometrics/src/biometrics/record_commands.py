@@ -10,6 +10,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from biometrics.engine.positions import FingerPosition
+from biometrics.score_class import ScoreClass
 from epassport import Actor, DeadlinePassed
 from epassport_contracts import DataPurpose
 from epassport_contracts.desk import Ticket
@@ -37,6 +38,7 @@ class Reason(StrEnum):
     CASE_NOT_ESCALATED = "biometrics-case-not-escalated"
     CASE_ESCALATED = "biometrics-case-escalated"
     ALREADY_ANSWERED = "biometrics-already-answered"
+    ANSWER_FIRST = "biometrics-answer-first"
     NO_DUPLICATE = "biometrics-no-duplicate-confirmed"
     APPEALED_BEFORE = "biometrics-appealed-before"
     # The person at the counter cannot be compared so.
@@ -130,7 +132,8 @@ class ExceptFingers:
 @dataclass(frozen=True)
 class Search:
     """What 1:N found. others: holders, the likeliest first, never the own one. own_mixed_up: the
-    own record matched with left and right exchanged. compared: what the filter let through."""
+    own record matched with left and right exchanged. compared: what the filter let through.
+    classes: of the others, in their order; none were kept by the first searches."""
 
     others: tuple[UUID, ...]
     own_matched: bool
@@ -140,17 +143,34 @@ class Search:
     fused: float | None = None
     own_mixed_up: bool = False
     compared: int | None = None
+    classes: tuple[ScoreClass, ...] = ()
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A part of the gallery that one process holds and searches. of: how many parts there are."""
+
+    index: int = 0
+    of: int = 1
+
+    def holds(self, capture_id: UUID) -> bool:
+        """Every capture is in one part; ids are random, so parts are of even size."""
+        return capture_id.int % self.of == self.index
+
+
+WHOLE = Shard()
 
 
 @dataclass(frozen=True)
 class ConcludeSearch:
-    """case_id: for the case that a suspicion would open."""
+    """case_id: for the case that a suspicion would open. shard: what was searched."""
 
     at: datetime
     application_id: UUID
     capture_id: UUID
     search: Search
     case_id: UUID
+    shard: Shard = WHOLE
 
 
 @dataclass(frozen=True)
@@ -212,7 +232,8 @@ class ReleaseImages:
 
 @dataclass(frozen=True)
 class CheckFinger:
-    """capture_id: of the enrolment that was compared with; None where there was none."""
+    """capture_id: of the enrolment that was compared with; None where there was none, and then
+    there is no score_class either."""
 
     at: datetime
     by: Officer
@@ -221,6 +242,7 @@ class CheckFinger:
     position: FingerPosition
     capture_id: UUID | None
     matches: bool
+    score_class: ScoreClass | None = None
 
 
 @dataclass(frozen=True)

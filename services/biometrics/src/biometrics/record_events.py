@@ -12,6 +12,7 @@ from uuid import UUID
 
 from biometrics.engine.positions import FingerPosition
 from biometrics.record_commands import FingerSample, Officer, Samples, Search, Verdict
+from biometrics.score_class import ScoreClass
 from epassport import Secret
 from epassport_contracts.desk import TicketPurpose
 from epassport_contracts.events.biometrics import CheckPurpose, ComparisonMethod, ReleasedImage
@@ -80,6 +81,24 @@ class DuplicateSearchCompleted:
     at: datetime
     application_id: UUID
     capture_id: UUID
+    search: Search
+
+    SCHEMA_VERSION: ClassVar[int] = 2
+
+
+def search_without_classes(tree: dict[str, Any]) -> dict[str, Any]:
+    """DuplicateSearchCompleted 1 to 2: nobody kept how far the scores were over the threshold."""
+    return {**tree, "search": {**tree["search"], "classes": []}}
+
+
+@dataclass(frozen=True)
+class ShardSearched:
+    """One of several parts of the gallery; all of them together are a search."""
+
+    at: datetime
+    application_id: UUID
+    capture_id: UUID
+    shard: int
     search: Search
 
 
@@ -194,7 +213,7 @@ class FaceCompared:
 
 @dataclass(frozen=True)
 class _HolderChecked:
-    """officer, office, station: of the ticket."""
+    """officer, office, station: of the ticket. score_class: of fingers."""
 
     at: datetime
     check_id: UUID
@@ -206,6 +225,9 @@ class _HolderChecked:
     officer: str
     office: str
     station: str
+    score_class: ScoreClass | None = None
+
+    SCHEMA_VERSION: ClassVar[int] = 2
 
 
 @dataclass(frozen=True)
@@ -218,10 +240,16 @@ class HolderMismatch(_HolderChecked):
     pass
 
 
+def check_without_class(tree: dict[str, Any]) -> dict[str, Any]:
+    """HolderVerified and HolderMismatch 1 to 2, as with searches."""
+    return {**tree, "score_class": None}
+
+
 Event = (
     SamplesReceived
     | SampleRejected
     | FingersExcepted
+    | ShardSearched
     | DuplicateSearchCompleted
     | OwnRecordMissing
     | AdjudicationRequested
@@ -254,7 +282,9 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Enrolment:
-    """officer: who took the samples or the exception. fingers: none by exception."""
+    """officer: who took the samples or the exception. fingers: none by exception. classes: of
+    those whom the search found, in its order. searched: parts of the gallery, while others are
+    still awaited."""
 
     application_id: UUID
     kind: ApplicationKind | None = None
@@ -265,6 +295,8 @@ class Enrolment:
     fingers: tuple[FingerSample, ...] = ()
     own_matched: bool = False
     own_mixed_up: bool = False
+    classes: tuple[ScoreClass, ...] = ()
+    searched: Mapping[int, Search] = field(default_factory=dict)
     rejected: frozenset[UUID] = frozenset()
 
     def finger(self, position: FingerPosition) -> FingerSample | None:
@@ -273,9 +305,11 @@ class Enrolment:
 
 @dataclass(frozen=True)
 class Case:
-    """verdicts: of all who answered, in the order they came. was_appealed: this happens once."""
+    """verdicts: of all who answered, in the order they came. was_appealed: this happens once.
+    classes: of those whom the applicant is compared with."""
 
     application_id: UUID
+    classes: tuple[ScoreClass, ...] = ()
     verdicts: Mapping[Officer, Verdict] = field(default_factory=dict)
     is_escalated: bool = False
     is_closed: bool = False
@@ -291,6 +325,7 @@ class TicketUse:
     is_excepted: bool = False
     matched_by: frozenset[Officer] = frozenset()
     last_check: UUID | None = None
+    last_class: ScoreClass | None = None
 
 
 @dataclass(frozen=True)

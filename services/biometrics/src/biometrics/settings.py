@@ -6,6 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, FilePath, model_validator
 
 from biometrics.engine.process import WorkerSettings
+from biometrics.record_commands import Shard
 from epassport.settings import Settings
 
 
@@ -19,6 +20,19 @@ class BiometricsSettings(Settings):
     engine_classes: Path = Field(description="folder of the engine's compiled classes")
     engine_heap_mb: int = Field(
         default=1024, ge=64, le=65536, description="of one engine; 17 kB for each finger"
+    )
+    engine_shards: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="parts of the gallery, the same in every process; each needs `work` processes"
+        " that hold it. Change it when no search waits",
+    )
+    engine_shard: int | None = Field(
+        default=None,
+        ge=0,
+        description="the part that a `work` process holds, from 0; none where there are several"
+        " parts: it searches nothing",
     )
     engine_search: Literal["exhaustive", "filtered"] = Field(
         default="exhaustive",
@@ -51,7 +65,19 @@ class BiometricsSettings(Settings):
             raise ValueError("engine `expectations` compares no fingers: sandbox profile only")
         if self.engine == "mosip-abis" and not (self.abis_url and self.abis_certificate):
             raise ValueError("engine `mosip-abis` needs abis_url and abis_certificate")
+        if self.engine == "mosip-abis" and self.engine_shards > 1:
+            raise ValueError("engine `mosip-abis` has its own shards: engine_shards must be 1")
+        if self.engine_shard is not None and self.engine_shard >= self.engine_shards:
+            raise ValueError("engine_shard counts from 0 to engine_shards - 1")
         return self
+
+    @property
+    def searches(self) -> bool:
+        """Whether a `work` process of these settings searches at all."""
+        return self.engine_shards == 1 or self.engine_shard is not None
+
+    def shard(self) -> Shard:
+        return Shard(self.engine_shard or 0, self.engine_shards)
 
     def worker(self) -> WorkerSettings:
         return WorkerSettings(self.engine_libs, self.engine_classes, heap=f"{self.engine_heap_mb}m")

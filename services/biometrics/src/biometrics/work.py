@@ -1,13 +1,14 @@
 """Work of biometrics: the search for duplicates, and images on their way to a document."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID, uuid5
 
 from biometrics import record
 from biometrics.capture import JPEG, PNG
 from biometrics.context import App
 from biometrics.engine.positions import FingerPosition
-from biometrics.record_commands import ConcludeSearch, Image, Reason, ReleaseImages, Search
+from biometrics.record_commands import ConcludeSearch, Image, Reason, ReleaseImages, Search, Shard
 from biometrics.record_events import (
     BiometricRecord,
     Enrolment,
@@ -32,15 +33,34 @@ _RETIRED = frozenset({Reason.RETIRED})
 
 @SEARCH_DUPLICATES.starts_on(SamplesReceived)
 def search(event: Recorded[SamplesReceived], _after: BiometricRecord) -> TaskStart:
-    fact = event.fact
-    return SEARCH_DUPLICATES.start(
-        {
-            "application_id": str(fact.application_id),
-            "capture_id": str(fact.capture_id),
-            "fingers": {each.position: each.template for each in fact.samples.fingers},
-            "engine": fact.samples.engine,
-        }
-    )
+    return SEARCH_DUPLICATES.start(_asked(event.fact))
+
+
+def searches(shards: int) -> list[Task]:
+    """By shard. Each part of the gallery is asked by a task of its own kind, which only those
+    processes claim that hold the part; a gallery in one part keeps the plain kind."""
+    if shards == 1:
+        return [SEARCH_DUPLICATES]
+    return [_search_of(Shard(index, shards)) for index in range(shards)]
+
+
+def _search_of(shard: Shard) -> Task:
+    task = Task(f"search-shard-{shard.index}", at_once=2)
+
+    @task.starts_on(SamplesReceived)
+    def search(event: Recorded[SamplesReceived], _after: BiometricRecord) -> TaskStart:
+        return task.start({**_asked(event.fact), "shards": shard.of})
+
+    return task
+
+
+def _asked(fact: SamplesReceived) -> dict[str, Any]:
+    return {
+        "application_id": str(fact.application_id),
+        "capture_id": str(fact.capture_id),
+        "fingers": {each.position: each.template for each in fact.samples.fingers},
+        "engine": fact.samples.engine,
+    }
 
 
 def search_duplicates(app: App) -> Work:
@@ -48,6 +68,8 @@ def search_duplicates(app: App) -> Work:
     app.gallery.begin()
 
     async def work(job: Job) -> Sequence[Send]:
+        if job.input.get("shards", 1) != app.shard.of:
+            raise ValueError("the gallery had another number of shards when this was asked")
         holder_id = UUID(key_of(job.stream))
         probe = await _probe(app, job, holder_id)
         if not probe:
@@ -55,12 +77,13 @@ def search_duplicates(app: App) -> Work:
         now, engine = app.clock.now(), job.input["engine"]
         limits = app.search_limits(engine, now)
         found = await app.gallery.search(probe, place=await _place(app, job), limits=limits)
+        others = tuple(holder for holder in found.holders if holder != holder_id)
         command = ConcludeSearch(
             now,
             UUID(job.input["application_id"]),
             UUID(job.input["capture_id"]),
             Search(
-                tuple(holder for holder in found.holders if holder != holder_id),
+                others,
                 holder_id in found.holders and holder_id not in found.mixed_up,
                 found.searched,
                 found.engine,
@@ -68,8 +91,10 @@ def search_duplicates(app: App) -> Work:
                 limits.fused,
                 holder_id in found.mixed_up,
                 found.compared,
+                tuple(found.classes[holder] for holder in others),
             ),
             uuid5(job.task_id, "case"),
+            app.shard,
         )
         return [Send(job.stream, command, expects=_RETIRED)]
 

@@ -37,13 +37,13 @@ class GalleryFilter:
         self._size = 0
         self._planes: dict[int, Vectors] = {}  # by position; a row of zeros: no such finger
 
-    def put(self, row: int, positions: Sequence[int], templates: Sequence[bytes]) -> None:
+    def put(self, row: int, positions: Sequence[int], vectors: Sequence[Vectors]) -> None:
         self._size = max(self._size, row + 1)
         for plane in self._planes.values():
             if row < len(plane):
                 plane[row] = 0
-        for position, template in zip(positions, templates, strict=True):
-            self._plane(position)[row] = vector_of(minutiae_of(template))
+        for position, vector in zip(positions, vectors, strict=True):
+            self._plane(position)[row] = vector
 
     def take(self, row: int) -> None:
         """The last row moves into the one that is free."""

@@ -60,6 +60,10 @@ class SearchLimits:
     at_most: int = 10  # candidates, the best first
     exhaustive: bool = True  # False: only what the engine's filter lets through
 
+    def share(self, candidate: "Candidate") -> float:
+        """Of whichever threshold the candidate is further over."""
+        return max(candidate.score / self.threshold, candidate.fused / self.fused)
+
 
 @dataclass(frozen=True)
 class Candidate:

@@ -25,7 +25,8 @@ from typing import Any
 
 import jpype
 
-from biometrics.engine.filter import GalleryFilter
+from biometrics.engine.filter import GalleryFilter, vector_of
+from biometrics.engine.minutiae import minutiae_of
 from biometrics.engine.port import TemplateRefused
 from biometrics.engine.warmup import warm_up
 from biometrics.engine.wire import LENGTHS, Message, decode, encode
@@ -166,7 +167,8 @@ class Worker:
             row = self._gallery.insert(
                 reference_id, jpype.JArray(jpype.JInt)(positions), _javas(templates)
             )
-            self._filter.put(int(row), positions, templates)
+            vectors = [vector_of(minutiae_of(template)) for template in templates]
+            self._filter.put(int(row), positions, vectors)
         return _done(request)
 
     def _remove(self, request: Message) -> Message:

@@ -4,6 +4,7 @@ const decision = document.getElementById("decision");
 const reason = document.getElementById("reason");
 const confirmation = document.getElementById("confirm");
 const told = document.getElementById("told");
+const likeness = document.getElementById("likeness");
 const view = { zoom: 1, x: 0, y: 0 };
 // One key for one decision of one person: sent again after a lost answer, it counts once.
 const idempotencyKey = crypto.randomUUID();
@@ -79,11 +80,22 @@ async function record() {
   if (answer !== null && answer.ok) {
     told.textContent = decision.dataset.recorded;
     for (const each of [...all(".verdict"), reason]) each.disabled = true;
+    await showLikeness((await answer.json()).token);
     return;
   }
   const problem = answer === null ? null : await answer.json().catch(() => null);
   told.textContent = `${decision.dataset.refused}: ${problem?.reason ?? "network"}`;
   confirmation.disabled = answer !== null && answer.status < 500;
+}
+
+// Only now: who has seen what the engine thinks looks at the pictures with other eyes.
+async function showLikeness(token) {
+  const path = `/v1/adjudications/${decision.dataset.case}/score-classes`;
+  const answer = await fetch(`${path}?after=${encodeURIComponent(token)}`).catch(() => null);
+  if (answer === null || !answer.ok) return;
+  const words = decision.dataset;
+  const classes = (await answer.json()).score_classes.map((each) => words[each]);
+  if (classes.length > 0) likeness.textContent = `${words.engine}: ${classes.join(", ")}`;
 }
 
 const keys = {
