@@ -22,7 +22,7 @@ READY := $(VENV) $(KAFKA_JARS) $(ENGINE_CLASSES)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo up pilot check lint types walls pins generated deployment unit tokens test conformance fuzz faults bench clean help
+.PHONY: demo up pilot check lint types walls pins generated deployment unit tokens test conformance fuzz faults bench clean help biometrics-2000 report-biometrics
 
 demo: $(READY) ## watch passports go from application to a checked QR code (CITIZENS=25)
 	$(PYTHON) -m epassport_sandbox demo $(if $(CITIZENS),--citizens $(CITIZENS))
@@ -32,6 +32,9 @@ up: $(READY) ## the same, then stay up; prints addresses and tokens
 
 pilot: $(READY) ## throughput run over real services, checks invariants (CITIZENS=1000)
 	$(PYTHON) -m epassport_sandbox pilot --citizens $(or $(CITIZENS),1000)
+
+biometrics-2000: $(READY) ## 2,000 generated persons, 20 of them twice: all found? (CITIZENS=2000)
+	$(PYTHON) -m epassport_sandbox duplicates --citizens $(or $(CITIZENS),2000)
 
 test: check $(READY) ## check, then everything that needs real PostgreSQL and Kafka
 	$(PYTEST) -m stack libs services
@@ -83,13 +86,16 @@ faults: $(READY) ## crash, pause, cut, fill, repeat: do the invariants hold? (MI
 bench: $(READY) ## ours against the bare work nobody can avoid; writes build/bench (ROWS="append relay")
 	$(PYTHON) -m tests.benchmarks $(ROWS)
 
+report-biometrics: $(READY) ## scores and errors of generated fingers as pictures, in build/biometrics/
+	$(PYTHON) -m tests.benchmarks.recognition_report
+
 clean: ## remove everything that make has made, downloads too
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf $(addprefix $(CACHE)/,kafka-libs* sourceafis-libs* sourceafis-classes)
 	rm -rf $(addprefix $(CACHE)/,*python-readers* *javascript-readers* jmrtd-* fuzz fuzz.lock kustomize kustomize.lock)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(VENV): requirements/bootstrap.txt requirements/all.txt pyproject.toml $(PACKAGES:%=%pyproject.toml)
 	@tools/need.sh python3

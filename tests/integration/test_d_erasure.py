@@ -3,21 +3,29 @@
 The surname and the given name are planted canaries that no other text contains.
 """
 
+import io
 from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
 import pytest
 import pytest_asyncio
+from PIL import Image
 
+from biometrics.engine.process import WorkerSettings
+from biometrics.engine.sourceafis import SourceAfis
 from epassport_credentials.transliteration import to_icao
 from epassport_sandbox.client import Refused, until
 from epassport_sandbox.country import ADMINISTRATOR, CARD_INSPECTOR
+from epassport_sandbox.fingerprints import DPI
 from epassport_sandbox.invariants import settle
+from epassport_sandbox.jars import cache_folder
 from epassport_sandbox.remains import collect, places_of
-from epassport_sandbox.road import CARDS, ENROLLMENT, PROFILE, VERIFICATION, Walk
+from epassport_sandbox.road import BIOMETRICS, CARDS, ENROLLMENT, PROFILE, VERIFICATION, Walk
 from epassport_sandbox.running import Session
 
+LIBS, CLASSES = (cache_folder() / f"sourceafis-{each}" for each in ("libs", "classes"))
+MIN_MINUTIAE = 20
 BY_SUBJECT = ("subject_keys", "received_keys", "blobs", "claims")
 
 
@@ -46,6 +54,24 @@ async def canaries(epassport: Session, cast: Any) -> Mapping[str, str | bytes]:
         **({"SNILS": citizen.snils} if citizen.snils else {}),
         **({"INN": citizen.inn} if citizen.inn else {}),
         "portrait": face[len(face) // 2 :][:24],
+        **await _biometrics(epassport, walk),
+    }
+
+
+async def _biometrics(session: Session, walk: Walk) -> Mapping[str, bytes]:
+    """Pieces of the finger as it was sent, as pixels, and as the template that the engine makes
+    of it, the same each time."""
+    png = session.road.captures.finger(walk.citizen, 0)
+    with Image.open(io.BytesIO(png)) as picture:
+        gray, (width, height) = picture.tobytes(), picture.size
+    middle = height // 2 * width + width // 2
+    async with SourceAfis(WorkerSettings(LIBS, CLASSES)) as engine:
+        made = await engine.extract(gray, width=width, height=height, dpi=DPI)
+    assert made.minutiae > MIN_MINUTIAE
+    return {
+        "finger": png[len(png) // 2 :][:24],
+        "finger in pixels": gray[middle:][:24],
+        "template": made.data[len(made.data) // 2 :][:24],
     }
 
 
@@ -75,6 +101,24 @@ async def test_nothing_personal_is_in_the_clear_in_any_database_topic_or_log(
     epassport: Session, canaries: Mapping[str, str | bytes]
 ) -> None:
     assert await _found(epassport, canaries) == []
+
+
+async def test_not_even_sealed_samples_and_templates_are_on_a_topic(
+    epassport: Session, cast: Any
+) -> None:
+    """Images for the chip are, on a topic of their own, under other keys: other octets."""
+    connection = await asyncpg.connect(epassport.system.dsn(BIOMETRICS))
+    try:
+        rows = await connection.fetch(
+            "SELECT ct FROM blobs WHERE subject = $1", cast.canary.holder_id
+        )
+    finally:
+        await connection.close()
+    assert len(rows) >= 3  # face, finger, template
+    remains = await collect(epassport.system)
+    for row in rows:
+        found = places_of(row["ct"][: len(row["ct"]) // 2][-24:], remains)
+        assert {(place.where, place.name) for place in found} == {(BIOMETRICS, "blobs")}
 
 
 async def test_a_document_in_force_keeps_its_holder_from_erasure(

@@ -1,4 +1,4 @@
-"""`python -m epassport_sandbox demo | up | pilot`: what the Makefile calls."""
+"""`python -m epassport_sandbox demo | up | pilot | duplicates`: what the Makefile calls."""
 
 import argparse
 import asyncio
@@ -13,12 +13,16 @@ from typing import Any
 import uvloop
 from rich.console import Console
 
+from epassport_contracts import ServiceName
 from epassport_sandbox import demo, story
+from epassport_sandbox.duplicates import run_duplicates, visits
 from epassport_sandbox.errors import SandboxError
 from epassport_sandbox.people import DEMO_PEOPLE
 from epassport_sandbox.pilot import run_pilot
+from epassport_sandbox.road import BIOMETRICS, ENROLLMENT
 from epassport_sandbox.running import Session, open_session
 from epassport_sandbox.stack import cancelled_by_sigterm
+from epassport_sandbox.system import ALL
 
 BUILD = Path("build")
 
@@ -28,15 +32,14 @@ Run = Callable[[int, Path, Console], Coroutine[Any, Any, int]]
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m epassport_sandbox", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("demo", "up", "pilot"):
+    for name, count in (("demo", 25), ("up", 25), ("pilot", 1000), ("duplicates", 2000)):
         command = commands.add_parser(name)
-        default = 1000 if name == "pilot" else 25
-        command.add_argument("--citizens", type=int, default=default, metavar="N")
+        command.add_argument("--citizens", type=int, default=count, metavar="N")
     options = parser.parse_args(arguments)
     folder = BUILD / options.command
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    run = {"demo": _demo, "up": _up, "pilot": _pilot}[options.command]
+    run = {"demo": _demo, "up": _up, "pilot": _pilot, "duplicates": _duplicates}[options.command]
     console = Console(highlight=False)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -95,11 +98,26 @@ async def _pilot(citizens: int, folder: Path, console: Console) -> int:
     return 0 if result["invariants_hold"] else 1
 
 
-def _open(folder: Path, citizens: int, console: Console) -> AbstractAsyncContextManager[Session]:
+async def _duplicates(citizens: int, folder: Path, console: Console) -> int:
+    """One in a hundred comes twice, and at least one."""
+    async with _open(folder, citizens, console, services=(ENROLLMENT, BIOMETRICS)) as session:
+        planted = max(citizens // 100, 1)
+        everybody = visits(citizens, planted, session.system.clock.now().date())
+        with story.progress(console, "enrolments", len(everybody)) as advance:
+            result = await run_duplicates(session.road, everybody, advance)
+    text = json.dumps(result, indent=2, ensure_ascii=False)
+    (folder / "result.json").write_text(text)
+    console.print(text)
+    return 0 if result["holds"] else 1
+
+
+def _open(
+    folder: Path, citizens: int, console: Console, *, services: Sequence[ServiceName] = ALL
+) -> AbstractAsyncContextManager[Session]:
     def say(text: str) -> None:
         console.print(f"[dim]·[/] {text}")
 
-    return open_session(folder / "system", fingers=max(citizens, 8), say=say)
+    return open_session(folder / "system", fingers=max(citizens, 8), services=services, say=say)
 
 
 def _addresses(session: Session, console: Console) -> None:

@@ -21,6 +21,8 @@ T = TypeVar("T")
 TOKEN_REUSED_FOR = timedelta(hours=1)
 LONGEST_PAUSE_SECONDS = 2.0
 AGAIN_AFTER_SECONDS = (0.2, 0.5, 1.0, 2.0)
+# Also a connection that the service closed, being idle, at the moment it was used again.
+_UNKNOWN_END = (TimeoutError, aiohttp.ClientConnectionError)
 
 
 class Refused(SandboxError):
@@ -90,7 +92,7 @@ class Client:
         for pause in AGAIN_AFTER_SECONDS:
             try:
                 response = await self._post(url, body, headers)
-            except TimeoutError:
+            except _UNKNOWN_END:
                 pass  # what became of it is not known: the key makes sure of one effect
             else:
                 if response.status != HTTPStatus.SERVICE_UNAVAILABLE:
@@ -131,6 +133,16 @@ class Client:
         wanted = {**parameters, **({"after": after} if after is not None else {})}
         headers = self._headers(person) if person is not None else {}
         url = f"{self._urls[service]}/v1{path}"
+        for pause in AGAIN_AFTER_SECONDS:
+            try:
+                return await self._got(url, wanted, headers)
+            except _UNKNOWN_END:
+                await asyncio.sleep(pause)
+        return await self._got(url, wanted, headers)
+
+    async def _got(
+        self, url: str, wanted: Mapping[str, str], headers: Mapping[str, str]
+    ) -> _Response:
         async with self._http.get(url, params=wanted, headers=headers) as response:
             return _Response(response.status, await response.read())
 

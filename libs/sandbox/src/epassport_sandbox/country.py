@@ -65,7 +65,8 @@ class Country:
 async def set_up_country(
     system: System, client: Client, *, quota: int = 100_000, blanks: int = 5_000
 ) -> Country:
-    """Register everything, open the pilot regions and put blanks into stock."""
+    """Register everything, open the pilot regions and put blanks into stock; what concerns a
+    service that does not run is left out."""
     today = system.clock.now()
     offices = {region: _office(region, n) for n, region in enumerate(PILOT_REGIONS, start=1)}
     for office in offices.values():
@@ -76,6 +77,14 @@ async def set_up_country(
             {"opens_on": today.date().isoformat(), "quota": quota},
             REGISTRAR,
         )
+    if ServiceName.CARD_PERSONALIZATION in system.urls:
+        await _stock_blanks(client, blanks)
+    if ServiceName.VERIFICATION in system.urls:
+        await _register_relying_parties(client)
+    return Country(offices)
+
+
+async def _stock_blanks(client: Client, blanks: int) -> None:
     for n, count in enumerate(_lots(blanks), start=1):
         await client.command(
             ServiceName.CARD_PERSONALIZATION,
@@ -83,6 +92,9 @@ async def set_up_country(
             {"lot_id": f"lot-{n}", "count": count},
             CARD_OPERATOR,
         )
+
+
+async def _register_relying_parties(client: Client) -> None:
     for party, name, purpose, claims in (
         (SHOP, "Магазин «Квартал»", AGE_CHECK, ["over-18"]),
         (BANK, "Банк «Север»", IDENTIFICATION, ["surname", "given-name", "birth-date"]),
@@ -99,7 +111,6 @@ async def set_up_country(
             {"purpose": purpose, "claims": claims, "basis": "sandbox"},
             REGISTRAR,
         )
-    return Country(offices)
 
 
 def _lots(blanks: int) -> list[int]:

@@ -85,11 +85,12 @@ class FingerprintSet:
     folder: Path
     count: int
     impressions: int
+    hardness: float = 1.0
 
     def png(self, finger: int, n: int = 0) -> bytes:
         if not (0 <= finger < self.count and 0 <= n < self.impressions):
             raise IndexError(f"impression {n} of finger {finger} is not in this set")
-        return _file(self.folder, finger, n).read_bytes()
+        return _file(self.folder, finger, n, self.hardness).read_bytes()
 
     def image(self, finger: int, n: int = 0) -> Image:
         with Pictures.open(io.BytesIO(self.png(finger, n))) as picture:
@@ -100,6 +101,7 @@ def fingerprint_set(
     count: int,
     impressions: int,
     *,
+    hardness: float = 1.0,
     cache_folder: Path | None = None,
     progress: Progress | None = None,
 ) -> FingerprintSet:
@@ -116,20 +118,19 @@ def fingerprint_set(
     missing = [
         seed
         for seed in range(count)
-        if any(_file(folder, seed, n).name not in present for n in range(impressions))
+        if any(_file(folder, seed, n, hardness).name not in present for n in range(impressions))
     ]
+    wanted = FingerprintSet(folder, count, impressions, hardness)
     if missing:
-        _make_all(folder, missing, impressions, progress)
-    return FingerprintSet(folder, count, impressions)
+        _make_all(wanted, missing, progress)
+    return wanted
 
 
-def _make_all(
-    folder: Path, seeds: Sequence[int], impressions: int, progress: Progress | None
-) -> None:
+def _make_all(wanted: FingerprintSet, seeds: Sequence[int], progress: Progress | None) -> None:
     cores = os.cpu_count() or 1
     with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
         parts = [seeds[start : start + 10] for start in range(0, len(seeds), 10)]
-        work = {pool.submit(_make, folder, part, impressions): len(part) for part in parts}
+        work = {pool.submit(_make, wanted, part): len(part) for part in parts}
         made = 0
         for part in as_completed(work):
             part.result()
@@ -138,18 +139,20 @@ def _make_all(
                 progress(made, len(seeds))
 
 
-def _make(folder: Path, seeds: Sequence[int], impressions: int) -> None:
+def _make(wanted: FingerprintSet, seeds: Sequence[int]) -> None:
     for seed in seeds:
         finger = Finger(seed)
-        for n in range(impressions):
-            target = _file(folder, seed, n)
+        for n in range(wanted.impressions):
+            target = _file(wanted.folder, seed, n, wanted.hardness)
             unfinished = target.with_suffix(f".{os.getpid()}")  # two runs may make the same one
-            unfinished.write_bytes(png(impression(finger, n)))
+            unfinished.write_bytes(png(impression(finger, n, wanted.hardness)))
             unfinished.replace(target)
 
 
-def _file(folder: Path, finger: int, n: int) -> Path:
-    return folder / f"{finger:05d}-{n}.png"
+def _file(folder: Path, finger: int, n: int, hardness: float) -> Path:
+    """Those of a desk are by far the most, and bear no mark."""
+    harder = "" if hardness == 1.0 else f"-{hardness}"
+    return folder / f"{finger:05d}-{n}{harder}.png"
 
 
 def _cache() -> Path:

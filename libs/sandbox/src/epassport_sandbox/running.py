@@ -1,6 +1,6 @@
 """A running system with everything a demo, a pilot or a test needs in one place."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,7 +21,7 @@ from epassport_sandbox.fingerprints import FingerprintSet
 from epassport_sandbox.road import Captures, Road
 from epassport_sandbox.scratch import scratch_folder
 from epassport_sandbox.stack import Stack, open_stack
-from epassport_sandbox.system import Say, System, open_system
+from epassport_sandbox.system import ALL, Say, System, open_system
 
 IMPRESSIONS = 2
 ANSWER = timedelta(seconds=30)
@@ -65,14 +65,16 @@ class Session:
 
 
 class Fingers:
-    """Impressions of whoever comes: finger seeds are numbered as they are first asked for."""
+    """Impressions of whoever comes: finger seeds are numbered as they are first asked for.
+    first: the number of the first, where others have used fingers of the same set."""
 
-    def __init__(self, made: FingerprintSet) -> None:
+    def __init__(self, made: FingerprintSet, *, first: int = 0) -> None:
         self._made = made
+        self._first = first
         self._numbers: dict[int, int] = {}
 
     def impression(self, finger_seed: int, n: int) -> bytes:
-        number = self._numbers.setdefault(finger_seed, len(self._numbers))
+        number = self._numbers.setdefault(finger_seed, self._first + len(self._numbers))
         return self._made.png(number, n)
 
 
@@ -83,27 +85,31 @@ async def open_session(
     fingers: int,
     stack: Stack | None = None,
     durable: bool = True,
+    services: Sequence[ServiceName] = ALL,
     say: Say = print,
     progress: Callable[[int, int], None] | None = None,
 ) -> AsyncIterator[Session]:
-    """fingers: how many different ones will be needed. A given stack is used and left running."""
+    """fingers: how many different ones will be needed. A given stack is used and left running.
+    services: those that are needed; the others are not started."""
     say("fingerprints of synthetic people (made once, then cached)")
     made = fingerprints.fingerprint_set(fingers, IMPRESSIONS, progress=progress)
     if stack is not None:
-        async with _on(stack, folder, made, say) as session:
+        async with _on(stack, folder, made, services, say) as session:
             yield session
         return
     with scratch_folder() as data:
         async with (
             open_stack(data, durable=durable, announce=say) as opened,
-            _on(opened, folder, made, say) as session,
+            _on(opened, folder, made, services, say) as session,
         ):
             yield session
 
 
 @asynccontextmanager
-async def _on(stack: Stack, folder: Path, made: FingerprintSet, say: Say) -> AsyncIterator[Session]:
-    async with open_system(stack, folder, say=say) as system:
+async def _on(
+    stack: Stack, folder: Path, made: FingerprintSet, services: Sequence[ServiceName], say: Say
+) -> AsyncIterator[Session]:
+    async with open_system(stack, folder, services=services, say=say) as system:
         # A service closes what is idle for 5 s; a request sent at that moment would be lost.
         connections = aiohttp.TCPConnector(limit=100, keepalive_timeout=2)
         bound = aiohttp.ClientTimeout(total=ANSWER.total_seconds())
