@@ -23,7 +23,7 @@ from tests.benchmarks.harness import Better, Row
 HERE = Path(__file__).parent
 BASELINE = HERE / "baseline.json"
 BUILD = HERE.parents[1] / "build" / "bench"
-NO_ROWS = {"__main__", "harness", "load", "servers", "soak"}
+NO_ROWS = {"__main__", "harness", "identify_bare", "load", "recognition_report", "servers", "soak"}
 BAND = 0.15  # of the baseline: what two quiet runs on one machine differ by, and a half more
 PROFILED_LINES = 60
 

@@ -21,6 +21,8 @@ LEFT_AT_THE_DEFAULT = {
     "engine_expectations": "for tests",
     "abis_url": "for who has a vendor's engine",
     "abis_certificate": "for who has a vendor's engine",
+    "engine_shards": "for a gallery that one process cannot hold",
+    "engine_shard": "for a gallery that one process cannot hold",
     "abis_share_host": "for who has a vendor's engine",
     "abis_share_port": "for who has a vendor's engine",
 }
