@@ -39,7 +39,7 @@ from epassport_credentials.trust import open_trust_list
 from epassport_credentials.verifier import verify_offline
 from tests.conformance.vectors.world import CARD, NOW, PHONE, URI, trusted_keys, world_of
 
-VECTORS = Path(__file__).parents[1] / "conformance" / "vectors" / "v1"
+VECTORS = Path(__file__).parents[1] / "conformance" / "vectors" / "v2"
 WORLD = world_of(json.loads((VECTORS / "context.json").read_text()))
 KEYS = trusted_keys()
 LIMIT = 100_000  # bytes of one input: more than any limit under test but those of packs

@@ -1,12 +1,15 @@
 """One vector: what arrives, and what each stage says of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+from epassport_credentials.errors import InvalidCredential
 from tests.conformance.vectors.world import NOW
 
-Inputs = Mapping[str, str | int | list[str] | None]
+Inputs = Mapping[str, str | int | list[str] | dict[str, str] | None]
+Step = tuple[str, Callable[[Any], object]]
 Stages = list[list[str]]
 
 OK = "ok"
@@ -37,3 +40,15 @@ def passed(*names: str) -> Stages:
 
 def until(names: tuple[str, ...], failing: str, reason: str) -> Stages:
     return [*passed(*names[: names.index(failing)]), [failing, reason]]
+
+
+def through(value: object, steps: Iterable[Step]) -> Stages:
+    """Each step gets what the one before it returned."""
+    stages: Stages = []
+    for name, step in steps:
+        try:
+            value = step(value)
+        except InvalidCredential as refusal:
+            return [*stages, [name, refusal.reason.value]]
+        stages.append([name, OK])
+    return stages

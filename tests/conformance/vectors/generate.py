@@ -10,7 +10,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.conformance.vectors import cards, lists, messages, phones, travel_lines
+from tests.conformance.vectors import (
+    cards,
+    chip_data,
+    chips,
+    lists,
+    messages,
+    online,
+    phones,
+    travel_lines,
+)
 from tests.conformance.vectors.case import Case
 from tests.conformance.vectors.judging import judge
 from tests.conformance.vectors.world import context, world_of
@@ -27,6 +36,13 @@ def all_cases() -> Mapping[str, Sequence[Case]]:
         "trust-list": lists.trust_lists(),
         "offline-pack": lists.offline_packs(),
         "mrz": travel_lines.cases(),
+        "status-history": online.histories(),
+        "sd-jwt-vc": online.credentials(),
+        "openid4vp-request": online.requests(),
+        "openid4vp-response": online.responses(),
+        "lds": chip_data.single_files(),
+        "chip-files": chip_data.whole_chips(),
+        "chip": chips.conversations(),
     }
 
 

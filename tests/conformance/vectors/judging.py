@@ -1,6 +1,6 @@
 """How a vector is judged: the public functions of the package, stage by stage."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +16,6 @@ from epassport_credentials.card_qr import (
 from epassport_credentials.compression import inflate
 from epassport_credentials.cose import read_sign1, verify_sign1
 from epassport_credentials.cwt import ATTESTATION, Format, expect_format, open_cwt, read_claims
-from epassport_credentials.errors import InvalidCredential
 from epassport_credentials.mobile_qr import open_attestation, open_mobile_message
 from epassport_credentials.mrz import parse_td1, parse_td3
 from epassport_credentials.offline_pack import open_offline_pack
@@ -26,10 +25,9 @@ from epassport_credentials.status_list import open_status_list
 from epassport_credentials.status_list_cwt import open_status_list_cwt
 from epassport_credentials.trust import open_trust_list
 from epassport_credentials.verifier import Outcome, verify_offline
-from tests.conformance.vectors.case import OK, Inputs, Stages
+from tests.conformance.vectors import judging_chip, judging_online
+from tests.conformance.vectors.case import OK, Inputs, Stages, through
 from tests.conformance.vectors.world import World
-
-Step = tuple[str, Callable[[Any], object]]
 
 CARD_STAGES = ("base45", "zlib", "cose", "signature", "claims")
 PHONE_STAGES = ("base45", "cose", "attestation", "presentation", "replay")
@@ -37,18 +35,6 @@ PHONE_STAGES = ("base45", "cose", "attestation", "presentation", "replay")
 
 def judge(form: str, inputs: Inputs, now: datetime, world: World) -> Stages:
     return JUDGES[form](inputs, now, world)
-
-
-def _through(value: object, steps: Iterable[Step]) -> Stages:
-    """Each step gets what the one before it returned."""
-    stages: Stages = []
-    for name, step in steps:
-        try:
-            value = step(value)
-        except InvalidCredential as refusal:
-            return [*stages, [name, refusal.reason.value]]
-        stages.append([name, OK])
-    return stages
 
 
 def _card(inputs: Inputs, now: datetime, world: World) -> Stages:
@@ -63,7 +49,7 @@ def _card(inputs: Inputs, now: datetime, world: World) -> Stages:
         read_sign1(message)
         return message
 
-    stages = _through(
+    stages = through(
         text,
         [
             ("base45", lambda text: decode_base45(text, at_most=MAX_IDENTITY_CHARACTERS)),
@@ -96,7 +82,7 @@ def _phone(inputs: Inputs, now: datetime, world: World) -> Stages:
         shown = open_mobile_message(data, trust, now=now, **challenge)
         return [shown.key_thumbprint.hex(), shown.cti.hex()]
 
-    stages = _through(
+    stages = through(
         inputs["text"],
         [
             ("base45", lambda text: decode_base45(text, at_most=MAX_IDENTITY_CHARACTERS)),
@@ -135,7 +121,7 @@ def _message(inputs: Inputs, _now: datetime, _world: World) -> Stages:
     key = load_der_public_key(bytes.fromhex(str(inputs["public_key"])))
     assert isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey)
     external = bytes.fromhex(str(inputs.get("external", "")))
-    return _through(
+    return through(
         bytes.fromhex(str(inputs["message"])),
         [
             ("cose", read_sign1),
@@ -155,24 +141,24 @@ def _status_list(inputs: Inputs, now: datetime, world: World) -> Stages:
         return open_status_list_cwt(message, keys, uri=uri, now=now)
 
     index = int(str(inputs["index"]))
-    return _through(
+    return through(
         None, [("token", opened), ("status", lambda token: token.statuses.status_at(index))]
     )
 
 
 def _offline_pack(inputs: Inputs, now: datetime, world: World) -> Stages:
     keys = world.at(Purpose.OFFLINE_PACK) + world.at(Purpose.TRUST_LIST)
-    return _through(inputs["token"], [("pack", lambda t: open_offline_pack(t, keys, now=now))])
+    return through(inputs["token"], [("pack", lambda t: open_offline_pack(t, keys, now=now))])
 
 
 def _trust_list(inputs: Inputs, now: datetime, world: World) -> Stages:
     roots = world.at(Purpose.TRUST_LIST) + world.at(Purpose.OFFLINE_PACK)
-    return _through(inputs["token"], [("list", lambda t: open_trust_list(t, roots, now=now))])
+    return through(inputs["token"], [("list", lambda t: open_trust_list(t, roots, now=now))])
 
 
 def _lines(inputs: Inputs, _now: datetime, _world: World) -> Stages:
     parse = {"TD1": parse_td1, "TD3": parse_td3, "PN": parse_paper_passport}
-    return _through(inputs["lines"], [("lines", parse[str(inputs["kind"])])])
+    return through(inputs["lines"], [("lines", parse[str(inputs["kind"])])])
 
 
 JUDGES: dict[str, Callable[[Inputs, datetime, World], Stages]] = {
@@ -183,4 +169,11 @@ JUDGES: dict[str, Callable[[Inputs, datetime, World], Stages]] = {
     "offline-pack": _offline_pack,
     "trust-list": _trust_list,
     "mrz": _lines,
+    "status-history": judging_online.history,
+    "sd-jwt-vc": judging_online.sd_jwt,
+    "openid4vp-request": judging_online.request,
+    "openid4vp-response": judging_online.response,
+    "lds": judging_chip.file,
+    "chip-files": judging_chip.files,
+    "chip": judging_chip.conversation,
 }

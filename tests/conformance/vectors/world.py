@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 
 from epassport_credentials.cwt import StatusReference
 from epassport_credentials.offline_pack import OfflinePack, issue_offline_pack, open_offline_pack
+from epassport_credentials.pki import CertificateTerms, issue_csca
 from epassport_credentials.signer import LocalSigner, Purpose, public_key_info, raw_signature
 from epassport_credentials.status_list import issue_status_list, pack_statuses
 from epassport_credentials.trust import TrustedKey, TrustList, trusted_key
@@ -46,6 +48,20 @@ RETIRED = RepeatableSigner(1006)
 STRANGER = RepeatableSigner(1007)
 PHONE = RepeatableSigner(1008)
 OTHER_PHONE = RepeatableSigner(1009)
+CSCA = RepeatableSigner(1010)
+DOCUMENT_SIGNER = RepeatableSigner(1011)
+CHIP_SECRET = 1012
+
+TERMS = CertificateTerms(
+    common_name="CSCA",
+    organization="epassport vectors",
+    serial=1,
+    not_before=NOW - 10 * DAY,
+    not_after=NOW + 5000 * DAY,
+    key_use=1000 * DAY,
+    crl_uri="https://crl.epassport.test/csca",
+)
+CSCA_CERTIFICATE = issue_csca(TERMS, CSCA)
 
 KEYS = {
     "card": (CARD, Purpose.CARD_QR, NOW - DAY, NOW + 5000 * DAY),
@@ -59,10 +75,11 @@ KEYS = {
 
 @dataclass(frozen=True)
 class World:
-    """What a verifier holds. keys: of every purpose; pack: opened"""
+    """What a verifier holds. keys: of every purpose; pack: opened; csca: since v2"""
 
     keys: tuple[TrustedKey, ...]
     pack: OfflinePack
+    csca: tuple[x509.Certificate, ...] = ()
 
     def at(self, purpose: Purpose) -> tuple[TrustedKey, ...]:
         return tuple(key for key in self.keys if key.purpose is purpose)
@@ -100,6 +117,7 @@ def context() -> dict[str, Any]:
         "status_uri": URI,
         "statuses": STATUSES,
         "offline_pack": pack_token(),
+        "csca": CSCA_CERTIFICATE.public_bytes(Encoding.DER).hex(),
         "keys": [
             {
                 "name": name,
@@ -119,7 +137,10 @@ def world_of(written: dict[str, Any]) -> World:
     """From a context.json alone, so that an old version does not follow this file."""
     keys = tuple(_key_of(key) for key in written["keys"])
     at = datetime.fromtimestamp(written["clock"], UTC)
-    return World(keys, open_offline_pack(written["offline_pack"], keys, now=at))
+    pack = open_offline_pack(written["offline_pack"], keys, now=at)
+    csca = [written["csca"]] if "csca" in written else []
+    certificates = (x509.load_der_x509_certificate(bytes.fromhex(data)) for data in csca)
+    return World(keys, pack, tuple(certificates))
 
 
 def _key_of(written: dict[str, Any]) -> TrustedKey:
