@@ -34,7 +34,7 @@ from epassport.commands import Idempotency
 from epassport.errors import Unsafe
 from epassport.http import Call, Routes
 from epassport.problems import Reason
-from epassport.requests import MAX_BODY_BYTES
+from epassport.requests import MAX_BODY_BYTES, preferred
 from epassport.shell import build_app, build_health_app, serve
 
 CANARY = "Dostoyevskaya-7312"
@@ -534,3 +534,22 @@ async def test_a_taken_port_is_told_at_once(unused_tcp_port: int) -> None:
     async with holder, unreachable_database() as database:
         with pytest.raises(OSError, match="in use"):
             await serve(application(Shelf(), ISSUER, database), "127.0.0.1", unused_tcp_port)
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        ("*/*", "a/jwt"),
+        ("a/cwt", "a/cwt"),
+        ("a/jwt;q=0.2, a/cwt;q=0.9", "a/cwt"),
+        ("A/CWT ; q=1.000, a/*;q=0.5", "a/cwt"),
+        ("a/cwt;q=0, */*", "a/jwt"),
+        ("a/jwt;q=0", None),
+        ("text/html", None),
+        ("", None),
+        ("a/jwt;q=1e9, a/cwt;q=0.1", "a/cwt"),
+        ("x/y," * 300 + "a/jwt", None),
+    ],
+)
+def test_the_form_that_the_caller_weighs_most_is_chosen(accept: str, chosen: str | None) -> None:
+    assert preferred(accept, ["a/jwt", "a/cwt"]) == chosen

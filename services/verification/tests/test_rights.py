@@ -20,6 +20,7 @@ RIGHTS = {
     "anyone": {
         "read-offline-pack",
         "read-status-list",
+        "read-status-list-addresses",
         "read-status-list-of-card",
         "read-trust-list",
     },

@@ -21,7 +21,9 @@ from epassport_contracts import ServiceName
 from epassport_contracts.events.biometrics import CheckPurpose, ComparisonMethod, HolderVerified
 from epassport_credentials.cwt import StatusReference
 from epassport_credentials.offline_pack import open_offline_pack
-from epassport_credentials.status_list import Status, open_status_list
+from epassport_credentials.status_history import read_aggregation
+from epassport_credentials.status_list import ENTRIES_PER_LIST, Status, open_status_list
+from epassport_credentials.status_list_cwt import open_status_list_cwt
 from epassport_credentials.trust import TrustList, open_trust_list
 from epassport_credentials.verifier import Outcome, verify_offline
 from verification import document_status, readmodel
@@ -267,7 +269,12 @@ async def test_an_event_that_a_read_model_has_seen_changes_nothing_when_it_comes
     await town.document("suspended", paper.ref)
     opened = town.replicas[0]
     database, codec = opened.essentials.database, opened.catalog.codec
-    for model in (readmodel.documents, readmodel.public_events, readmodel.relying_parties):
+    for model in (
+        readmodel.documents,
+        readmodel.status_lists,
+        readmodel.public_events,
+        readmodel.relying_parties,
+    ):
         await wait_for(database, model.reader, await _head(town), within=10)
         assert await let_through(database, model, await own_events(database, codec)) == []
 
@@ -280,6 +287,7 @@ async def test_rebuilt_read_models_equal_the_live_ones(town: Any) -> None:
     opened = town.replicas[0]
     tables = {
         readmodel.documents: "SELECT * FROM document_v1 ORDER BY document_ref",
+        readmodel.status_lists: "SELECT * FROM status_list_v1 ORDER BY uri",
         readmodel.public_events: "SELECT * FROM public_event_v1 ORDER BY position",
         readmodel.relying_parties: "SELECT * FROM purpose_v1 ORDER BY purpose",
     }
@@ -308,6 +316,78 @@ async def _entry(
     uri = known["status_list_uri"]
     opened = open_status_list(answer.text, trust.keys, uri=uri, now=now())
     return opened.statuses.status_at(known["status_index"])
+
+
+async def test_a_list_is_given_as_jwt_or_as_cwt_and_both_say_the_same(town: Any) -> None:
+    paper = await town.issue()
+    await town.activate(paper)
+    known = await town.document("valid", paper.ref)
+    trust = open_trust_list(
+        (await town.get("/trust-list")).text, [town.trust_root], now=now(), accept_sandbox=True
+    )
+    uri, index = known["status_list_uri"], known["status_index"]
+    after = await _head(town)
+    for accept, form in [
+        ("*/*", "jwt"),
+        ("application/statuslist+cwt", "cwt"),
+        ("application/statuslist+jwt;q=0.5, application/statuslist+cwt", "cwt"),
+        ("application/statuslist+cwt;q=0.5, application/*", "jwt"),
+    ]:
+        headers = {"Accept": accept}
+        url = f"{town.urls[1]}/v1/status-lists/1?after={after}"
+        answer = await town.http.get(url, headers=headers)
+        assert answer.headers["content-type"] == f"application/statuslist+{form}"
+        assert answer.headers["vary"] == "Accept"
+        opened = (
+            open_status_list(answer.text, trust.keys, uri=uri, now=now())
+            if form == "jwt"
+            else open_status_list_cwt(answer.content, trust.keys, uri=uri, now=now())
+        )
+        assert opened.statuses.status_at(index) is Status.VALID
+        assert opened.aggregation_uri == "https://status.example/v1/status-lists"
+    refused = await town.http.get(url, headers={"Accept": "text/html"})
+    assert (refused.status_code, refused.json()["reason"]) == (406, "not-acceptable")
+
+
+async def test_when_a_list_is_full_the_next_is_begun_and_every_verifier_finds_it(
+    town: Any,
+) -> None:
+    first = await town.issue()
+    known = await town.document("registered", first.ref)
+    assert known["status_list_uri"] == "https://status.example/s/1"
+    assert (await town.get("/status-lists/2")).status_code == 404
+    await _fill(town, "https://status.example/s/1")
+    papers = [await town.issue(), await town.issue()]
+    for paper in papers:
+        known = await town.document("registered", paper.ref)
+        assert known["status_list_uri"] == "https://status.example/s/2"
+    paper = papers[0]
+    await town.activate(paper)
+    known = await town.document("valid", paper.ref)
+    after = await _head(town)
+    addresses = read_aggregation((await town.get(f"/status-lists?after={after}")).content)
+    assert addresses == ("https://status.example/s/1", "https://status.example/s/2")
+    trust = open_trust_list(
+        (await town.get("/trust-list")).text, [town.trust_root], now=now(), accept_sandbox=True
+    )
+    answer = await town.get(f"/status-lists/2?after={after}")
+    opened = open_status_list(answer.text, trust.keys, uri=addresses[1], now=now())
+    assert opened.statuses.status_at(known["status_index"]) is Status.VALID
+    town.issuers.status = StatusReference(known["status_list_uri"], known["status_index"])
+    assert await _offline(town, trust, town.issuers.small_card(paper.ref)) is Outcome.GOOD
+
+
+async def _fill(town: Any, uri: str) -> None:
+    """Claims as a million documents would have left them."""
+    async with town.replicas[0].essentials.database.connection() as connection:
+        await connection.execute(
+            "INSERT INTO claims (kind, digest, stream_id)"
+            " SELECT 'status-index', convert_to($1 || '#' || n, 'UTF8'), 'document-status/other'"
+            " FROM generate_series(0, $2 - 1) AS n ON CONFLICT DO NOTHING",
+            uri,
+            ENTRIES_PER_LIST,
+            timeout=120,
+        )
 
 
 async def _offline(town: Any, trust: TrustList, code: str) -> Outcome:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from verification.settings import VerificationSettings
+from verification.settings import MAX_STATUS_LISTS, MAX_URI_CHARACTERS, VerificationSettings
 
 
 def settings(tmp_path: Path, **more: Any) -> VerificationSettings:
@@ -45,3 +45,12 @@ def test_the_sandbox_is_reached_where_it_listens(tmp_path: Path) -> None:
 def test_an_address_is_a_url_without_a_last_slash(tmp_path: Path, address: str) -> None:
     with pytest.raises(ValidationError):
         settings(tmp_path, public_url=address)
+
+
+def test_the_address_of_every_list_that_may_come_fits_the_small_code(tmp_path: Path) -> None:
+    longest = "https://" + "s" * (MAX_URI_CHARACTERS - len("https:///s/99"))
+    given = settings(tmp_path, public_url=longest)
+    assert len(given.status_list_uri(MAX_STATUS_LISTS)) == MAX_URI_CHARACTERS
+    assert given.numbers_of_lists()[given.status_list_uri(7)] == 7
+    with pytest.raises(ValidationError, match="too long for the small code"):
+        settings(tmp_path, public_url=longest + "s")

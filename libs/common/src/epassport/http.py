@@ -135,7 +135,10 @@ class Call(Generic[A]):
 
 @dataclass(frozen=True)
 class View(Generic[A]):
-    """One query. `after` has been waited for where the route names its read models."""
+    """One query. `after` has been waited for where the route names its read models.
+
+    accept: the media types wished, as sent (`requests.preferred`)
+    """
 
     actor: Actor
     now: datetime
@@ -144,6 +147,7 @@ class View(Generic[A]):
     keyring: SubjectKeyring
     after: Token | None
     app: A
+    accept: str = "*/*"
 
 
 @dataclass(frozen=True)
@@ -283,6 +287,7 @@ def _query(
             backing.keyring,
             after,
             backing.app,
+            request.headers.get("accept", "*/*"),
         )
         result = await route.endpoint(**arguments)
         return result if isinstance(result, Response) else json_response(result)

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     INVALID_BODY = "invalid-body"
     INVALID_PARAMETER = "invalid-parameter"
     INVALID_HEADER = "invalid-header"
+    NOT_ACCEPTABLE = "not-acceptable"
     BODY_TOO_LARGE = "body-too-large"
     BODY_TOO_SLOW = "body-too-slow"
     RECORD_TOO_LARGE = "record-too-large"
@@ -63,6 +64,7 @@ STATUS: Mapping[str, int] = {
     Reason.INVALID_BODY: 422,
     Reason.INVALID_PARAMETER: 422,
     Reason.INVALID_HEADER: 400,
+    Reason.NOT_ACCEPTABLE: 406,
     Reason.BODY_TOO_LARGE: 413,
     Reason.BODY_TOO_SLOW: 408,
     Reason.RECORD_TOO_LARGE: 413,

@@ -7,7 +7,7 @@ never by what was sent: a field that we do not know is itself something the call
 import asyncio
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import orjson
@@ -21,10 +21,12 @@ from epassport.problems import Problem, Reason
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_BODY_SECONDS = 10
+MAX_ACCEPT_CHARACTERS = 1000
 UNKNOWN_FIELD = "extra_forbidden"
 
 _IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,200}")
 _ENTITY_TAG = re.compile(r'"([0-9]{1,9})"|([0-9]{1,9})')
+_WEIGHT = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 _TOKEN = re.compile(r"[0-9]{1,19}-[0-9]{1,18}")
 # U+0000 as an escape that is not itself escaped; PostgreSQL holds it neither in text nor in jsonb.
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -137,6 +139,29 @@ def read_expected_version(request: Request) -> int | None:
     if match is None:
         raise Problem(Reason.INVALID_HEADER, fields=[("If-Match", "malformed")])
     return int(match.group(1) or match.group(2))
+
+
+def preferred(accept: str, offered: Sequence[str]) -> str | None:
+    """The media type of `offered`, best first, that Accept (RFC 9110 §12.5.1) weighs most.
+
+    None where it takes none of them. A part that cannot be read, and what stands behind the
+    limit, is as if it were not there.
+    """
+    weights = dict(_weighed(part) for part in accept[:MAX_ACCEPT_CHARACTERS].split(","))
+
+    def weight(media_type: str) -> float:
+        group = media_type.partition("/")[0] + "/*"
+        named = next((name for name in (media_type, group, "*/*") if name in weights), None)
+        return 0.0 if named is None else weights[named]
+
+    best = max(offered, key=weight)
+    return best if weight(best) > 0 else None
+
+
+def _weighed(part: str) -> tuple[str, float]:
+    media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    weight = next((text[2:] for text in parameters if text.startswith("q=")), "1")
+    return media_type, float(weight) if _WEIGHT.fullmatch(weight) else 0.0
 
 
 def read_channel(request: Request, roles: frozenset[Role]) -> Channel:

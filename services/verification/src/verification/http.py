@@ -15,6 +15,7 @@ from epassport.http import Call, Routes, View, json_response
 from epassport.problems import NotFound, Problem
 from epassport.problems import Reason as ProblemReason
 from epassport.projector import START
+from epassport.requests import preferred
 from epassport_contracts import ServiceName
 from epassport_contracts.events.verification import StatusReason
 from verification import document_status, presentation, readmodel, relying_party
@@ -32,7 +33,8 @@ from verification.presentation import (
     Reason,
 )
 from verification.relying_party import ClaimName, RegisterPurpose, RegisterRelyingParty
-from verification.settings import STATUS_LIST_ID
+from verification.settings import FIRST_STATUS_LIST, MAX_STATUS_LISTS
+from verification.status_lists import NoSuchList
 
 ACCESS = AccessTable(
     {
@@ -52,12 +54,15 @@ ACCESS = AccessTable(
         },
         "read-status-list-of-card": ANYONE,
         "read-status-list": ANYONE,
+        "read-status-list-addresses": ANYONE,
         "read-trust-list": ANYONE,
         "read-offline-pack": ANYONE,
         "read-public-events": {Role.AGENCY},
     }
 )
 routes = Routes(ACCESS)
+
+STATUS_LIST_JWT, STATUS_LIST_CWT = "application/statuslist+jwt", "application/statuslist+cwt"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](-?[a-z0-9]){0,59}$")]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
@@ -243,11 +248,26 @@ async def read_status_list(list_id: int, view: View[App]) -> Response:
     return await _status_list(list_id, view)
 
 
+@routes.query("read-status-list-addresses", "/v1/status-lists", reads=("status_lists",))
+async def read_status_list_addresses(view: View[App]) -> Response:
+    addresses = await view.app.published.status_lists.aggregation(view.database)
+    return Response(addresses, media_type="application/json")
+
+
 async def _status_list(list_id: int, view: View[App]) -> Response:
-    if list_id != STATUS_LIST_ID:
+    """As JWT, or as CWT for whoever asks for it (§8.1 of the draft)."""
+    if not FIRST_STATUS_LIST <= list_id <= MAX_STATUS_LISTS:
         raise NotFound
-    token = await view.app.published.status_list(view.database, view.now, view.after or START)
-    return Response(token, media_type="application/statuslist+jwt")
+    form = preferred(view.accept, [STATUS_LIST_JWT, STATUS_LIST_CWT])
+    if form is None:
+        raise Problem(ProblemReason.NOT_ACCEPTABLE)
+    lists = view.app.published.status_lists
+    try:
+        issued = await lists.issued(view.database, list_id, view.now, view.after or START)
+    except NoSuchList:
+        raise NotFound from None
+    token = issued.cwt if form == STATUS_LIST_CWT else issued.jwt
+    return Response(token, media_type=form, headers={"Vary": "Accept"})
 
 
 @routes.query("read-trust-list", "/v1/trust-list")

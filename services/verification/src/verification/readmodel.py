@@ -30,6 +30,7 @@ from verification.publications import StandingChange, public_status
 from verification.relying_party import PurposeRegistered, RelyingPartyRegistered
 
 documents = ReadModel("document_status", version=1, tables=("document",))
+status_lists = ReadModel("status_lists", version=1, tables=("status_list",))
 device_keys = ReadModel("device_keys", version=1, tables=("device_key",))
 relying_parties = ReadModel("relying_parties", version=1, tables=("relying_party", "purpose"))
 public_events = ReadModel("public_events", version=1, tables=("public_event",))
@@ -91,6 +92,20 @@ async def registered(wave: Sequence[Recorded[DocumentRegistered]], tables: Table
         [event.fact.status_list_uri for event in wave],
         [event.fact.status_index for event in wave],
         [event.version for event in wave],
+    )
+
+
+@status_lists.projects(DocumentRegistered, changes="any")
+async def list_begun(wave: Sequence[Recorded[DocumentRegistered]], tables: Tables) -> int:
+    """By the first document that has an entry there; all others change nothing."""
+    return await tables.upsert(
+        """
+        INSERT INTO {status_list} (uri, first_entry_at)
+        SELECT u, min(a) FROM unnest($1::text[], $2::timestamptz[]) AS new (u, a) GROUP BY u
+            ON CONFLICT (uri) DO NOTHING
+        """,
+        [event.fact.status_list_uri for event in wave],
+        [event.fact.at for event in wave],
     )
 
 
@@ -260,6 +275,11 @@ async def entries_of(tables: Tables, status_list_uri: str) -> list[Record]:
     return await tables.fetch(
         "SELECT status_index, status FROM {document} WHERE status_list_uri = $1", status_list_uri
     )
+
+
+async def status_list_uris(tables: Tables) -> list[str]:
+    rows = await tables.fetch("SELECT uri FROM {status_list}")
+    return [row["uri"] for row in rows]
 
 
 async def device_key_of(tables: Tables, thumbprint: bytes) -> Record | None:

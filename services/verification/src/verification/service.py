@@ -28,6 +28,7 @@ def build(settings: VerificationSettings | None = None) -> Service:
         reactions=[reactions],
         read_models=[
             readmodel.documents,
+            readmodel.status_lists,
             readmodel.device_keys,
             readmodel.relying_parties,
             readmodel.public_events,
