@@ -6,13 +6,28 @@ Whoever adds a decoder adds it here.
 import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from epassport_credentials.apdu import (
+    MAX_ANSWER_BYTES,
+    Instruction,
+    StatusWord,
+    Transceive,
+    read_command,
+)
 from epassport_credentials.base45 import decode_base45, encode_base45
 from epassport_credentials.cbor import decode_cbor, encode_cbor
+from epassport_credentials.chip import SimulatedChip
+from epassport_credentials.chip_reader import (
+    active_authentication,
+    generate_chip_key,
+    read_chip,
+)
+from epassport_credentials.chip_session import open_session
 from epassport_credentials.compression import deflate, inflate
 from epassport_credentials.cose import read_sign1, sign_sign1, verify_sign1
+from epassport_credentials.crl import read_crl
 from epassport_credentials.cwt import read_claims
 from epassport_credentials.dcql import read_dcql
 from epassport_credentials.described import describe
@@ -20,28 +35,53 @@ from epassport_credentials.described.outline import lines_of
 from epassport_credentials.details import parse_dg11, parse_dg12
 from epassport_credentials.errors import InvalidCredential
 from epassport_credentials.face import parse_dg2
+from epassport_credentials.file_transfer import read_file
 from epassport_credentials.finger import parse_dg3
+from epassport_credentials.jwk import read_jwk
 from epassport_credentials.jws import encode_base64url, read_json, read_json_object
-from epassport_credentials.lds import parse_dg1, parse_dg15, parse_ef_com
+from epassport_credentials.key_binding import Challenge
+from epassport_credentials.lds import EF_SOD, parse_dg1, parse_dg15, parse_ef_com
 from epassport_credentials.leniency import Lenient
 from epassport_credentials.mrz import parse_td1, parse_td3
 from epassport_credentials.offline_pack import open_offline_pack
-from epassport_credentials.openid4vp import read_direct_post
+from epassport_credentials.openid4vp import read_direct_post, read_request
+from epassport_credentials.openid4vp_request_object import open_request_object
 from epassport_credentials.optional_details import parse_dg13
+from epassport_credentials.pace import key_of_access_number
 from epassport_credentials.paper_passport import parse_paper_passport
+from epassport_credentials.passive_authentication import passive_authentication
 from epassport_credentials.sd_jwt import digest_of, reveal, split_sd_jwt
+from epassport_credentials.sd_jwt_vc import verify_sd_jwt_vc
+from epassport_credentials.secure_messaging import SecureMessaging, SessionKeys
 from epassport_credentials.security_infos import parse_card_access, parse_dg14
 from epassport_credentials.signature_image import parse_dg7
 from epassport_credentials.sod import read_sod
+from epassport_credentials.status_history import read_aggregation
 from epassport_credentials.status_list import open_status_list
 from epassport_credentials.status_list_cwt import open_status_list_cwt
 from epassport_credentials.trust import open_trust_list
+from epassport_credentials.trust_anchors import TrustAnchors
 from epassport_credentials.verifier import verify_offline
-from tests.conformance.vectors.world import CARD, NOW, PHONE, URI, trusted_keys, world_of
+from tests.conformance.vectors.chip_data import CHIP_KEY, signed
+from tests.conformance.vectors.chips import ACCESS_NUMBER, sevens
+from tests.conformance.vectors.chips import chip as locked_chip
+from tests.conformance.vectors.judging_chip import CHALLENGE, eights
+from tests.conformance.vectors.world import (
+    CARD,
+    CSCA_CERTIFICATE,
+    NOW,
+    PHONE,
+    URI,
+    trusted_keys,
+    world_of,
+)
 
 VECTORS = Path(__file__).parents[1] / "conformance" / "vectors" / "v2"
 WORLD = world_of(json.loads((VECTORS / "context.json").read_text()))
 KEYS = trusted_keys()
+ACCESS_KEY = key_of_access_number(ACCESS_NUMBER)
+SESSION_KEYS = SessionKeys(bytes(range(16)), bytes(range(16, 32)))
+CHIP_FILES = signed()
 LIMIT = 100_000  # bytes of one input: more than any limit under test but those of packs
 
 
@@ -168,6 +208,127 @@ def _chip_files() -> Iterable[bytes]:
     return signed_files(data_groups(SIGNER_KEY.public_key), chain()).values()
 
 
+def _certificates(data: bytes) -> None:
+    """A list, a document signer, and EF.SOD under a CSCA that is believed."""
+    anchors = TrustAnchors(WORLD.csca)
+    each(
+        data,
+        lambda data: read_crl(data, CSCA_CERTIFICATE),
+        anchors.document_signer,
+        lambda data: passive_authentication({**CHIP_FILES, EF_SOD: data}, anchors, NOW),
+        read_aggregation,
+    )
+
+
+def _request(data: bytes) -> None:
+    token = data.decode("latin-1")
+    each(
+        data,
+        lambda _: open_request_object(token, WORLD.csca, client_id="x509_hash:a", now=NOW),
+        lambda data: read_request(read_json_object(data)),
+        lambda data: read_jwk(read_json(data)),
+    )
+
+
+def _credential(data: bytes) -> None:
+    """As a wallet shows it, with and without a binding that was asked for."""
+    text = data.decode("latin-1")
+    for challenge in (None, Challenge("a", "b")):
+        with contextlib.suppress(InvalidCredential):
+            verify_sd_jwt_vc(text, KEYS, now=NOW, challenge=challenge)
+
+
+def pieces(data: bytes) -> Iterator[bytes]:
+    """What was sent, one after the other: each piece is preceded by its length, one byte."""
+    while data:
+        length = data[0]
+        yield data[1 : 1 + length]
+        data = data[1 + length :]
+
+
+def _chip(data: bytes) -> None:
+    """Commands to a blank, to a locked chip and, in the clear, to one in a session: each is
+    answered by a status word at least, and nothing ends the chip."""
+    for transceive in (blank_chip(), locked_chip(), chip_in_session()):
+        for command in pieces(data):
+            assert 2 <= len(transceive(command)) <= MAX_ANSWER_BYTES + 2
+
+
+def _protected(data: bytes) -> None:
+    """Commands and answers under keys that both sides have."""
+    command = read_command(data)
+    if not isinstance(command, StatusWord):
+        with contextlib.suppress(InvalidCredential):
+            SecureMessaging(SESSION_KEYS).open_command(command)
+    for instruction in (Instruction.READ_BINARY, Instruction.READ_BINARY_ODD):
+        with contextlib.suppress(InvalidCredential):
+            SecureMessaging(SESSION_KEYS).open_answer(data, instruction)
+
+
+def _reader(data: bytes) -> None:
+    """A chip that answers whatever it likes."""
+    for read in (
+        lambda wire: open_session(wire, ACCESS_KEY, random_bytes=eights),
+        lambda wire: read_file(wire, "DG2"),
+        generate_chip_key,
+        lambda wire: active_authentication(wire, CARD.public_key, challenge=CHALLENGE),
+    ):
+        answers = pieces(data)
+        with contextlib.suppress(InvalidCredential):
+            read(lambda _, answers=answers: next(answers, b""))
+
+
+def _reader_in_session(data: bytes) -> None:
+    """Genuine up to the session, and from then on whatever it likes."""
+    chip, answers = locked_chip(), pieces(data)
+    session = open_session(chip, ACCESS_KEY, random_bytes=eights)
+    lying = replace(session, _transceive=lambda _: next(answers, b""))
+    read_chip(lying)
+
+
+def _commands() -> Iterable[bytes]:
+    for exchange in _exchanges():
+        command = bytes.fromhex(exchange.partition(" ")[0])
+        yield bytes((len(command),)) + command
+
+
+def _answers() -> Iterable[bytes]:
+    answers = [bytes.fromhex(exchange.partition(" ")[2]) for exchange in _exchanges()]
+    whole = b"".join(bytes((len(answer),)) + answer for answer in answers if len(answer) < 256)
+    yield whole
+    yield from (bytes((len(answer),)) + answer for answer in answers if len(answer) < 256)
+
+
+def _wire() -> Iterable[bytes]:
+    for exchange in _exchanges():
+        command, _, answer = exchange.partition(" ")
+        yield bytes.fromhex(command)
+        yield bytes.fromhex(answer)
+
+
+def _exchanges() -> list[str]:
+    cases = json.loads((VECTORS / "chip.json").read_text())["cases"]
+    exchanges: list[str] = cases[0]["inputs"]["exchanges"]
+    return exchanges
+
+
+def _signed_files() -> Iterable[bytes]:
+    for case in json.loads((VECTORS / "chip-files.json").read_text())["cases"]:
+        inputs = case["inputs"]
+        yield bytes.fromhex(inputs["files"].get(EF_SOD, ""))
+        yield bytes.fromhex(inputs.get("crl", ""))
+
+
+def blank_chip() -> Transceive:
+    return SimulatedChip(lambda: CHIP_KEY, random_bytes=sevens, wait=lambda _: None).transceive
+
+
+def chip_in_session() -> Transceive:
+    chip = locked_chip()
+    open_session(chip, ACCESS_KEY, random_bytes=eights)
+    return chip
+
+
 _ALL_TOKENS = (("status-list", "token"), ("trust-list", "token"), ("offline-pack", "token"))
 _CODES = (("card-qr", "text"), ("mobile-qr", "text"))
 
@@ -180,8 +341,15 @@ TARGETS = {
     "layers": Target(_layers, vectors(*_CODES)),
     "tokens": Target(_tokens, vectors(*_ALL_TOKENS)),
     "disclosures": Target(_disclosures, _disclosed),
-    "query": Target(_query),
+    "query": Target(_query, vectors(("openid4vp-response", "body"))),
     "lines": Target(_lines, vectors(("mrz", "lines"))),
     "chip-file": Target(_chip_file, _chip_files),
+    "certificates": Target(_certificates, _signed_files),
+    "request": Target(_request, vectors(("openid4vp-request", "parameters"))),
+    "credential": Target(_credential, vectors(("sd-jwt-vc", "text"))),
+    "chip": Target(_chip, _commands),
+    "protected": Target(_protected, _wire),
+    "reader": Target(_reader, _answers),
+    "reader-session": Target(_reader_in_session, _answers),
     "described": Target(_described, vectors(*_CODES, *_ALL_TOKENS, ("mrz", "lines"))),
 }
