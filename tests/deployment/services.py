@@ -25,6 +25,7 @@ SANDBOX = {
     "ENGINE_LIBS": "/libs",
     "ENGINE_CLASSES": "/classes",
     "CSCA_CERTIFICATE_FILE": __file__,
+    "CSCA_CRL_FILE": __file__,
     "DOCUMENT_SIGNER_CERTIFICATE_FILE": __file__,
 }
 

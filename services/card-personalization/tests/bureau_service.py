@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import io
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from cryptography import x509
+from PIL import Image
 
 from card_personalization import card, reactions
 from card_personalization.settings import CardSettings
@@ -33,7 +35,7 @@ from epassport_contracts.events.enrollment import (
     ApplicationKind,
 )
 from epassport_contracts.events.verification import DocumentRegistered
-from epassport_contracts.fields import FIELDS, Identity, Sex
+from epassport_contracts.fields import FIELDS, Identity, Sex, Wishes
 from epassport_credentials.identity import Sex as StatedSex
 from epassport_sandbox.clock import MovableClock
 from epassport_sandbox.oidc import AUDIENCE, Issuer
@@ -176,12 +178,35 @@ def issued(holder: Holder, at: datetime) -> dict[str, Any]:
     }
 
 
-def parts(holder: Holder, at: datetime) -> tuple[ContractEvent, ContractEvent, ContractEvent]:
+def finger(holder: Holder, at: datetime) -> ContractEvent:
+    """Of one document; biometrics releases it before the face."""
+    out = io.BytesIO()
+    Image.effect_noise((300, 400), 40).save(out, "PNG")
+    return ImageReleased(
+        at=at,
+        holder_id=holder.holder_id,
+        application_id=holder.application_id,
+        document_ref=holder.document_ref,
+        image_kind=ReleasedImage.RIGHT_INDEX,
+        purpose=DataPurpose.CHIP,
+        media_type="image/png",
+        digest="",
+        image=holder.sealed("chip-image", out.getvalue()),
+    )
+
+
+def parts(
+    holder: Holder, at: datetime, wishes: Wishes | None = None
+) -> tuple[ContractEvent, ContractEvent, ContractEvent]:
     """Order, index and face of one document."""
     face = holder.sealed("chip-image", draw_portrait(7, StatedSex.FEMALE, 36))
     about = {"at": at, "holder_id": holder.holder_id, "application_id": holder.application_id}
     return (
-        ApplicationApproved(**issued(holder, at), region=REGION, wishes=None),
+        ApplicationApproved(
+            **issued(holder, at),
+            region=REGION,
+            wishes=None if wishes is None else holder.sealed("wishes", wishes),
+        ),
         DocumentRegistered(
             **about,
             document_ref=holder.document_ref,
@@ -219,6 +244,7 @@ def settings_for(
         "http_port": free_port(),
         "clock_file": own / "clock",
         "csca_certificate_file": folder / "csca.der",
+        "csca_crl_file": folder / "csca.crl",
         "document_signer_certificate_file": folder / "document_signer.der",
     }
     return CardSettings(**{**given, **changes})

@@ -10,6 +10,7 @@ from card_personalization.card_commands import (
     BlockCause,
     OfficerId,
     OrderCard,
+    StoreFinger,
     StoreImage,
 )
 from card_personalization.card_events import (
@@ -27,6 +28,7 @@ from card_personalization.card_events import (
     ChipWritten,
     CollectionOverdue,
     Event,
+    FingerStored,
     ImageStored,
     IndexAssigned,
     QualityAccepted,
@@ -66,6 +68,7 @@ CHIP_FILES = {"EF.COM": ("c1",), "DG1": ("d1",), "DG15": ("k1",), "EF.SOD": ("s1
 
 ORDERED = CardOrdered(**vars(ORDER))
 ASSIGNED, STORED = IndexAssigned(AT, "https://status/1", 42), ImageStored(AT, "ab" * 32)
+FINGER, FINGER_STORED = StoreFinger(AT, "fe" * 32), FingerStored(AT, "fe" * 32)
 COMPLETE: list[Event] = [ORDERED, ASSIGNED, STORED]
 PREPARED: list[Event] = [*COMPLETE, ChipDataPrepared(AT, PREPARED_FILES)]
 ALLOCATED: list[Event] = [*PREPARED, BlankAllocated(AT, "lot-1", 1)]

@@ -1,5 +1,6 @@
 """A chip from the bench passes every check; one that lies or fails is found out."""
 
+import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,21 +11,28 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from card_personalization import revocations
 from card_personalization.bench import Bench, open_bench, simulated_blank
 from card_personalization.certificates import issue_certificates, main
 from card_personalization.chip_data import chip_portrait
+from card_personalization.revocations import LIST_LIFE, first_list, next_list
 from epassport.ceremony import hold_ceremony, paths_in
 from epassport.errors import Unsafe
 from epassport.keystore import KeyStore
 from epassport.signing import LocalSigner, Signer, SigningPurpose
 from epassport_contracts import ServiceName
 from epassport_credentials.apdu import Instruction, StatusWord, Transceive
-from epassport_credentials.chip_reader import generate_chip_key
+from epassport_credentials.chip_reader import generate_chip_key, read_chip
+from epassport_credentials.chip_session import open_session
+from epassport_credentials.crl import read_crl
 from epassport_credentials.errors import InvalidCredential, Reason
 from epassport_credentials.face import build_dg2
+from epassport_credentials.file_transfer import read_file
+from epassport_credentials.finger import Compression, Finger, FingerImage, build_dg3
 from epassport_credentials.identity import Sex
 from epassport_credentials.lds import EF_CARD_ACCESS, EF_COM, EF_SOD, build_dg1, build_ef_com
 from epassport_credentials.mrz import Mrz, build_td1
+from epassport_credentials.pace import key_of_access_number
 from epassport_credentials.passive_authentication import passive_authentication
 from epassport_credentials.pki import is_sandbox
 from epassport_credentials.security_infos import build_card_access, build_dg14
@@ -46,6 +54,9 @@ CERTIFICATES = issue_certificates(
 )
 
 
+FIRST_LIST = first_list(CSCA, CERTIFICATES.csca, at=AT - timedelta(days=1), sandbox=False)
+
+
 def bench(**changes: Any) -> Bench:
     given = {
         "signer": DOCUMENT_SIGNER,
@@ -53,6 +64,7 @@ def bench(**changes: Any) -> Bench:
         "csca": CERTIFICATES.csca,
         "sandbox": True,
         "load_blank": simulated_blank,
+        "revocations": lambda: FIRST_LIST,
     }
     return Bench(**{**given, **changes})
 
@@ -84,8 +96,90 @@ def test_a_chip_signed_by_a_key_without_certificate_is_found_out() -> None:
 
 def test_a_chip_under_another_root_is_found_out() -> None:
     other = issue_certificates(DOCUMENT_SIGNER, CSCA, at=AT, sandbox=True, crl_uri="https://c/1")
-    fault = bench(csca=other.csca).make(GROUPS, "417093", AT).fault
-    assert fault == Reason.UNTRUSTED_DOCUMENT_SIGNER
+    listed = first_list(DOCUMENT_SIGNER, other.csca, at=AT, sandbox=True)
+    strange = bench(csca=other.csca, revocations=lambda: listed)
+    assert strange.make(GROUPS, "417093", AT).fault == Reason.UNTRUSTED_DOCUMENT_SIGNER
+
+
+FINGERS = {
+    **GROUPS,
+    EF_COM: build_ef_com((1, 2, 3, 14, 15)),
+    "DG3": build_dg3([FingerImage(Finger.RIGHT_INDEX, 8, 8, Compression.PNG, b"\x89PNG ridges")]),
+}
+
+
+def test_fingers_are_signed_written_and_closed_to_whoever_reads_the_locked_chip() -> None:
+    chips: list[Transceive] = []
+
+    def load() -> Transceive:
+        chips.append(simulated_blank())
+        return chips[-1]
+
+    made = bench(load_blank=load).make(FINGERS, "417093", AT)
+    assert made.fault is None
+    assert set(made.files) == {*GROUPS, "DG15", EF_SOD}
+    verified = passive_authentication(
+        made.files, TrustAnchors([CERTIFICATES.csca]), AT, accept_sandbox=True
+    )
+    assert verified.unread == {3}
+    chips[0](bytes.fromhex("00A4000C023F00"))  # in the clear: ends the bench's own session
+    session = open_session(
+        chips[0], key_of_access_number("417093"), random_bytes=secrets.token_bytes
+    )
+    assert "DG3" not in read_chip(session)
+    with pytest.raises(InvalidCredential) as refused:
+        read_file(session, "DG3")
+    assert refused.value.reason is Reason.ACCESS_DENIED
+
+
+def test_fingers_that_the_chip_did_not_keep_as_written_stop_the_bench() -> None:
+    def load() -> Transceive:
+        chip = simulated_blank()
+        return lambda apdu: chip(apdu.replace(b"PNG ridges", b"PNG others"))
+
+    with pytest.raises(InvalidCredential, match="DG3 is not what was written"):
+        bench(load_blank=load).make(FINGERS, "417093", AT)
+
+
+def next_crl(at: datetime, *revoked: x509.Certificate) -> bytes:
+    return next_list(FIRST_LIST, revoked, CSCA, CERTIFICATES.csca, at=at, sandbox=False)
+
+
+def no_blank() -> Transceive:
+    raise AssertionError("a blank was touched")
+
+
+def test_a_revoked_signer_spends_no_blank() -> None:
+    listed = next_crl(AT, CERTIFICATES.document_signer)
+    revoked = bench(revocations=lambda: listed, load_blank=no_blank)
+    with pytest.raises(InvalidCredential) as refused:
+        revoked.make(GROUPS, "417093", AT)
+    assert refused.value.reason is Reason.DOCUMENT_SIGNER_REVOKED
+
+
+def test_a_list_that_is_due_spends_no_blank_and_a_new_one_is_heard_of_at_once() -> None:
+    lists = [FIRST_LIST]
+    stopped = bench(revocations=lambda: lists[-1], load_blank=no_blank)
+    due = AT - timedelta(days=1) + LIST_LIFE
+    with pytest.raises(InvalidCredential) as refused:
+        stopped.make(GROUPS, "417093", due)
+    assert refused.value.reason is Reason.REVOCATION_LIST_OUTDATED
+    lists.append(next_crl(due))
+    goes_on = bench(revocations=lambda: lists[-1])
+    assert goes_on.make(GROUPS, "417093", due).fault is None
+
+
+def test_revocation_is_final_and_lists_are_numbered() -> None:
+    first = next_crl(AT, CERTIFICATES.document_signer)
+    later = AT + timedelta(days=5)
+    second = next_list(
+        first, [CERTIFICATES.document_signer], CSCA, CERTIFICATES.csca, at=later, sandbox=False
+    )
+    known = read_crl(second, CERTIFICATES.csca)
+    assert known.number == 3
+    assert known.revoked == {CERTIFICATES.document_signer.serial_number: AT}
+    with pytest.raises(Unsafe, match="later time"):
+        next_list(second, [], CSCA, CERTIFICATES.csca, at=AT, sandbox=False)
 
 
 def altered(instruction: Instruction, change: Callable[[bytes], bytes]) -> Callable[[], Any]:
@@ -164,8 +258,18 @@ def test_the_ceremonys_certificates_open_a_bench_whose_chips_pass(
     begin = AT - timedelta(microseconds=1)
     assert main(arguments(keys, tmp_path, "--at", begin.isoformat(), "--sandbox")) == 0
     signer_file, csca_file = tmp_path / "document_signer.der", tmp_path / "csca.der"
-    opened = open_bench(signer_of(keys), signer_file, csca_file, sandbox=True)
+    crl_file = tmp_path / "csca.crl"
+    opened = open_bench(signer_of(keys), signer_file, csca_file, crl_file, sandbox=True)
     assert opened.make(GROUPS, "417093", AT).fault is None
+    revoke = arguments(keys, tmp_path, "--at", AT.isoformat(), "--revoke", str(signer_file))
+    assert revocations.main([*revoke, "--sandbox"]) == 0
+    with pytest.raises(InvalidCredential) as refused:
+        opened.make(GROUPS, "417093", AT)
+    assert refused.value.reason is Reason.DOCUMENT_SIGNER_REVOKED
+    crl_file.write_bytes(b"no list")
+    with pytest.raises(Unsafe, match="is no revocation list of"):
+        open_bench(signer_of(keys), signer_file, csca_file, crl_file, sandbox=True)
+    assert revocations.main([*revoke, "--sandbox"]) == 1
     certificate = x509.load_der_x509_certificate(signer_file.read_bytes())
     assert is_sandbox(certificate)
     assert certificate.not_valid_after_utc >= AT + timedelta(days=3652)
@@ -203,12 +307,13 @@ def test_unsafe_certificates_are_not_made(
 
 def test_a_bench_refuses_certificates_that_do_not_fit(keys: Path, tmp_path: Path) -> None:
     signer_file, csca_file = tmp_path / "document_signer.der", tmp_path / "csca.der"
+    crl_file = tmp_path / "csca.crl"
     signer_file.write_bytes(CERTIFICATES.document_signer.public_bytes(Encoding.DER))
     csca_file.write_bytes(CERTIFICATES.csca.public_bytes(Encoding.DER))
     with pytest.raises(Unsafe, match="not the certificate"):
-        open_bench(signer_of(keys), signer_file, csca_file, sandbox=True)
+        open_bench(signer_of(keys), signer_file, csca_file, crl_file, sandbox=True)
     with pytest.raises(Unsafe, match="another profile"):
-        open_bench(DOCUMENT_SIGNER, signer_file, csca_file, sandbox=False)
+        open_bench(DOCUMENT_SIGNER, signer_file, csca_file, crl_file, sandbox=False)
     csca_file.write_bytes(b"no certificate")
     with pytest.raises(Unsafe, match=r"csca\.der is no certificate"):
-        open_bench(DOCUMENT_SIGNER, signer_file, csca_file, sandbox=True)
+        open_bench(DOCUMENT_SIGNER, signer_file, csca_file, crl_file, sandbox=True)

@@ -17,6 +17,8 @@ from card_lives import (
     COMPLETE,
     DISPATCHED,
     FAULTY,
+    FINGER,
+    FINGER_STORED,
     IMAGE,
     INDEX,
     INSPECTOR,
@@ -118,6 +120,27 @@ def test_a_part_heard_of_twice_is_recorded_once(part: Command, status: Status) -
     given(*LIVES[status]).when(part).then_nothing()
 
 
+@pytest.mark.parametrize("known", [[], [ORDERED], [ORDERED, ASSIGNED]])
+def test_a_finger_is_stored_once_before_the_chip_is_prepared(known: list[Event]) -> None:
+    given(*known).when(FINGER).then(FINGER_STORED)
+    given(*known, FINGER_STORED).when(FINGER).then_nothing()
+    assert card.aggregate.state_after([]).finger is None
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status is not Status.PREPARING])
+def test_a_finger_that_comes_after_the_chip_was_prepared_changes_nothing(status: Status) -> None:
+    if status is Status.BLOCKED:
+        given(*LIVES[status]).when(FINGER).then_refused(Reason.BLOCKED)
+    else:
+        given(*LIVES[status]).when(FINGER).then_nothing()
+
+
+def test_a_card_is_complete_without_a_finger() -> None:
+    given(*COMPLETE).when(RecordChipData(LATER, PREPARED_FILES)).then(
+        ChipDataPrepared(LATER, PREPARED_FILES)
+    )
+
+
 @pytest.mark.parametrize(
     ("part", "reason"),
     [
@@ -130,7 +153,7 @@ def test_another_part_in_the_place_of_a_known_one_is_refused(part: Any, reason: 
     given(*COMPLETE).when(part).then_refused(reason)
 
 
-@pytest.mark.parametrize("part", [ORDER, INDEX, IMAGE])
+@pytest.mark.parametrize("part", [ORDER, INDEX, IMAGE, FINGER])
 def test_a_card_blocked_before_its_parts_came_takes_none(part: Command) -> None:
     blocked = CardBlocked(AT, BlockCause.DOCUMENT_REVOKED)
     given(blocked).when(part).then_refused(Reason.BLOCKED)
@@ -259,7 +282,7 @@ def test_nothing_is_done_to_a_blocked_card(command: Any) -> None:
     given(*BLOCKED).when(command).then_refused(Reason.BLOCKED)
 
 
-@for_all(st.lists(st.sampled_from([*COMMANDS, ORDER, INDEX, IMAGE])))
+@for_all(st.lists(st.sampled_from([*COMMANDS, ORDER, INDEX, IMAGE, FINGER])))
 def test_no_sequence_of_commands_leads_out_of_blocked(sequence: list[Any]) -> None:
     assert specification.state_after(BLOCKED, sequence).status is Status.BLOCKED
 
@@ -304,5 +327,5 @@ def test_every_wait_but_the_search_for_blanks_has_its_patience() -> None:
 
 
 def test_every_command_but_blocking_and_deadlines_is_tried_on_a_blocked_card() -> None:
-    tried = {type(command) for command in [*COMMANDS, ORDER, INDEX, IMAGE]}
+    tried = {type(command) for command in [*COMMANDS, ORDER, INDEX, IMAGE, FINGER]}
     assert tried | {BlockCard, DeadlinePassed} == set(get_args(Command))

@@ -1,20 +1,23 @@
 """What is prepared says of the holder what the order says, and every reader finds it."""
 
 import io
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 import zxingcpp
 from cryptography.hazmat.primitives.asymmetric import ec
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 from card_personalization.chip_data import (
     ACCESS_NUMBER,
     BACK,
     FRONT,
     IDENTITY_CODE,
+    MAX_FINGER_BYTES,
     SMALL_CODE,
     Particulars,
     Prepared,
@@ -22,7 +25,7 @@ from card_personalization.chip_data import (
     prepare,
 )
 from card_personalization.surface import FaceNotPrintable
-from epassport_contracts.fields import Identity, Sex
+from epassport_contracts.fields import Identity, Sex, Wishes
 from epassport_credentials import identity as stated
 from epassport_credentials.card_qr import IdentityCard, SmallCard, open_card_qr
 from epassport_credentials.cwt import StatusReference
@@ -34,7 +37,9 @@ from epassport_credentials.details import (
 )
 from epassport_credentials.errors import InvalidCredential
 from epassport_credentials.face import MAX_IMAGE_BYTES, parse_dg2
+from epassport_credentials.finger import Compression, Finger, parse_dg3
 from epassport_credentials.lds import EF_CARD_ACCESS, EF_COM, parse_dg1, parse_ef_com
+from epassport_credentials.optional_details import OptionalDetails, parse_dg13
 from epassport_credentials.signer import LocalSigner, Purpose
 from epassport_credentials.trust import TrustList, trusted_key
 from epassport_sandbox.portraits import draw_portrait
@@ -98,6 +103,52 @@ def test_the_chip_has_the_names_in_their_own_letters(made: Prepared) -> None:
     assert parse_dg12(made.chip["DG12"]) == DocumentDetails(
         authority="МВД РОССИИ", issue_date="20261122", personalised_at="20261122090000"
     )
+
+
+def groups_of(**more: Any) -> Mapping[str, bytes]:
+    return prepare(replace(ABOUT, **more), SIGNER, dpi=300, specimen=True).chip
+
+
+def test_a_finger_is_on_the_chip_as_it_was_released_or_where_it_is_large_as_jpeg_2000() -> None:
+    small, large = ridges(120, 160), ridges(500, 600)
+    assert len(small) <= MAX_FINGER_BYTES < len(large)
+    for released, compression in ((small, Compression.PNG), (large, Compression.JPEG2000)):
+        groups = groups_of(finger=released)
+        assert parse_ef_com(groups[EF_COM]).data_groups == (1, 2, 3, 11, 12, 14, 15)
+        (finger,) = parse_dg3(groups["DG3"])
+        picture = Image.open(io.BytesIO(released))
+        assert (finger.finger, finger.compression) == (Finger.RIGHT_INDEX, compression)
+        assert (finger.width, finger.height) == picture.size
+        shown = Image.open(io.BytesIO(finger.image)).convert("L")
+        assert len(finger.image) <= 2 * MAX_FINGER_BYTES
+        difference = ImageStat.Stat(ImageChops.difference(shown, picture)).mean[0]
+        assert difference < 30  # of 255: the picture, less what 12 to 1 takes from pure noise
+
+
+def ridges(width: int, height: int) -> bytes:
+    """Noise, which no coding makes small: larger than any finger of that size."""
+    noise = Image.effect_noise((width, height), 40)
+    out = io.BytesIO()
+    noise.save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        {"snils": "11223344595"},
+        {"inn": "500100732259", "driving_licence": "9901123456"},
+        {"snils": "11223344595", "inn": "500100732259", "driving_licence": "9901123456"},
+    ],
+)
+def test_what_the_holder_wished_and_nothing_else_is_on_the_chip(wishes: dict[str, str]) -> None:
+    groups = groups_of(wishes=Wishes(**wishes))
+    assert parse_ef_com(groups[EF_COM]).data_groups == (1, 2, 11, 12, 13, 14, 15)
+    assert parse_dg13(groups["DG13"]) == OptionalDetails(**wishes)
+
+
+def test_who_wished_nothing_has_no_such_group() -> None:
+    assert "DG13" not in groups_of(wishes=Wishes())
 
 
 def test_the_access_number_is_kept_as_it_is_printed(made: Prepared) -> None:

@@ -18,6 +18,7 @@ from card_personalization.card_commands import (
     OfficerId,
     OrderCard,
     Reason,
+    StoreFinger,
     StoreImage,
 )
 from card_personalization.card_events import (
@@ -148,13 +149,15 @@ def test_the_face_for_the_chip_is_kept_and_named_by_its_ciphertext() -> None:
     assert kept == [Keep(FACE, "image/jpeg"), stored]
 
 
-@pytest.mark.parametrize(
-    "other",
-    [{"purpose": DataPurpose.PORTRAIT}, {"image_kind": ReleasedImage.RIGHT_INDEX}],
-    ids=["for the cloud", "a finger"],
-)
-def test_an_image_that_no_data_group_holds_is_not_kept(other: dict[str, Any]) -> None:
-    assert reactions.keep_image(ImageReleased(**{**RELEASED, **other})) == []
+def test_the_finger_for_the_chip_is_kept_too() -> None:
+    event = ImageReleased(**{**RELEASED, "image_kind": ReleasedImage.RIGHT_INDEX})
+    stored = Send(card.stream(REF), StoreFinger(AT, digest_of(FACE)), expects=BLOCKED)
+    assert reactions.keep_image(event) == [Keep(FACE, "image/jpeg"), stored]
+
+
+def test_an_image_for_the_cloud_is_not_kept() -> None:
+    event = ImageReleased(**{**RELEASED, "purpose": DataPurpose.PORTRAIT})
+    assert reactions.keep_image(event) == []
 
 
 ENDED: dict[str, Any] = {

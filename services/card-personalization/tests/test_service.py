@@ -22,6 +22,7 @@ from bureau_service import (
     Bureau,
     Holder,
     chip_files,
+    finger,
     issued,
     made_card,
     parts,
@@ -36,6 +37,9 @@ from epassport_contracts.events.enrollment import (
     HandoverCompleted,
     PausedStep,
 )
+from epassport_contracts.fields import Wishes
+from epassport_credentials.lds import parse_ef_com
+from epassport_credentials.optional_details import OptionalDetails, parse_dg13
 from epassport_credentials.passive_authentication import passive_authentication
 from epassport_credentials.trust_anchors import TrustAnchors
 
@@ -68,6 +72,25 @@ async def test_three_parts_in_any_order_and_late_keys_become_a_genuine_chip(
     now = bureau.clock.now()
     verified = passive_authentication(files, TrustAnchors([bureau.csca]), now, accept_sandbox=True)
     assert (verified.mrz.number, verified.mrz.primary) == (NUMBER, "KANAREIKINA")
+
+
+async def test_finger_and_wishes_are_on_the_chip_and_the_finger_is_shown_to_nobody(
+    bureau: Bureau,
+) -> None:
+    holder = Holder()
+    wishes = Wishes(snils="11223344595", inn="500100732259")
+    await bureau.post(OPERATOR, "/v1/blank-lots", lot_id=LOT, count=3)
+    await bureau.send_keys(holder)
+    order, index, face = parts(holder, bureau.clock.now(), wishes)
+    await bureau.hear(order, index, finger(holder, bureau.clock.now()), face)
+    await bureau.reach(holder, "written")
+    files = await chip_files(bureau, holder)
+    assert parse_ef_com(files["EF.COM"]).data_groups == (1, 2, 3, 11, 12, 13, 14, 15)
+    assert parse_dg13(files["DG13"]) == OptionalDetails(inn="500100732259", snils="11223344595")
+    assert "DG3" not in files
+    now = bureau.clock.now()
+    verified = passive_authentication(files, TrustAnchors([bureau.csca]), now, accept_sandbox=True)
+    assert verified.unread == {3}
 
 
 async def test_nothing_personal_is_readable_in_the_database_and_the_inspector_leaves_a_trace(

@@ -121,6 +121,7 @@ def _environment(
     own = {
         ServiceName.CARD_PERSONALIZATION: {
             "EPASSPORT_CSCA_CERTIFICATE_FILE": str(certificates / "csca.der"),
+            "EPASSPORT_CSCA_CRL_FILE": str(certificates / "csca.crl"),
             "EPASSPORT_DOCUMENT_SIGNER_CERTIFICATE_FILE": str(certificates / "document_signer.der"),
         },
         ServiceName.BIOMETRICS: {

@@ -148,7 +148,7 @@ def release_images(app: App) -> Work:
 
 
 async def _images(app: App, job: Job, holder_id: UUID, enrolment: Enrolment) -> tuple[Image, ...]:
-    """Nothing of an erased person."""
+    """Nothing of an erased person. The face comes last: with it a card is complete."""
     index = enrolment.finger(FingerPosition.RIGHT_INDEX)
     named = (enrolment.face, None if index is None else index.image)
     digests = [digest for digest in named if digest is not None]
@@ -157,9 +157,9 @@ async def _images(app: App, job: Job, holder_id: UUID, enrolment: Enrolment) -> 
     return tuple(
         Image(image_kind, purpose, media_type, octets)
         for image_kind, purpose, media_type, octets in (
-            (ReleasedImage.FACE, DataPurpose.CHIP, JPEG, face),
-            (ReleasedImage.FACE, DataPurpose.PORTRAIT, JPEG, face),
             (ReleasedImage.RIGHT_INDEX, DataPurpose.CHIP, PNG, finger),
+            (ReleasedImage.FACE, DataPurpose.PORTRAIT, JPEG, face),
+            (ReleasedImage.FACE, DataPurpose.CHIP, JPEG, face),
         )
         if octets is not None
     )

@@ -4,6 +4,7 @@ Making is decided here, packing and all that follows in `delivery`.
 
 - It is prepared once order, status index and face are there, in any order, and written on a
   blank that a lot still had.
+- A finger for the chip comes before the face or not at all.
 - Only a card whose read-back passed and whom an inspector accepted is packed, and never by
   that inspector. A rejected piece is destroyed and remade with the same number and index.
 - The office it was made for confirms it; uncollected for 60 days it goes back.
@@ -39,6 +40,7 @@ from card_personalization.card_commands import (
     RejectQuality,
     ReportLostInTransit,
     ReturnCard,
+    StoreFinger,
     StoreImage,
 )
 from card_personalization.card_events import (
@@ -63,6 +65,7 @@ from card_personalization.card_events import (
     CollectionOverdue,
     DispatchOverdue,
     Event,
+    FingerStored,
     ImageStored,
     IndexAssigned,
     InspectionOverdue,
@@ -108,6 +111,8 @@ def decide(command: Command, card: Card, batch: Batch = _NO_BATCH) -> Decided:
     match command:
         case OrderCard() | AssignIndex() | StoreImage():
             return _gather(command, card)
+        case StoreFinger(at, digest):
+            return _store_finger(at, digest, card)
         case RecordChipData() | AllocateBlank() | NoteBlanksMissing() | RecordChip():
             return _make(command, card)
         case AcceptQuality() | RejectQuality():
@@ -153,6 +158,15 @@ def _gather(command: OrderCard | AssignIndex | StoreImage, card: Card) -> Decide
     if known is not None:
         return [] if known == said else Refused(refusal)
     return Refused(Reason.BLOCKED) if card.status is Status.BLOCKED else [fact]
+
+
+def _store_finger(at: datetime, digest: str, card: Card) -> Decided:
+    """It is released before the face, which completes the card; what comes after the chip was
+    prepared is not missed: a chip may be without fingers."""
+    if card.status is Status.BLOCKED:
+        return Refused(Reason.BLOCKED)
+    is_awaited = card.status is Status.PREPARING and card.finger is None
+    return [FingerStored(at, digest)] if is_awaited else []
 
 
 def _make(
@@ -240,6 +254,8 @@ def evolve(card: Card, event: Event) -> Card:
             return replace(card, index=(uri, index))
         case ImageStored(_, digest):
             return replace(card, image=digest)
+        case FingerStored(_, digest):
+            return replace(card, finger=digest)
         case ChipDataPrepared(_, files) | ChipWritten(_, files):
             return replace(card, files={**card.files, **files})
         case BlanksMissing():
@@ -266,6 +282,7 @@ def _order(event: CardOrdered) -> Order:
         event.office,
         sealed(event.document_number),
         sealed(event.identity),
+        None if event.wishes is None else sealed(event.wishes),
         event.valid_until,
     )
 

@@ -97,6 +97,14 @@ class StoreImage:
 
 
 @dataclass(frozen=True)
+class StoreFinger:
+    """The right index finger for the chip, released before the face."""
+
+    at: datetime
+    digest: str
+
+
+@dataclass(frozen=True)
 class RecordChipData:
     """What the task made before a blank is touched."""
 
@@ -194,6 +202,7 @@ Command = (
     OrderCard
     | AssignIndex
     | StoreImage
+    | StoreFinger
     | RecordChipData
     | AllocateBlank
     | NoteBlanksMissing

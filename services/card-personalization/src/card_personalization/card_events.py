@@ -60,6 +60,12 @@ class ImageStored:
 
 
 @dataclass(frozen=True)
+class FingerStored:
+    at: datetime
+    digest: str
+
+
+@dataclass(frozen=True)
 class ChipDataPrepared:
     at: datetime
     files: Files
@@ -217,6 +223,7 @@ Event = (
     CardOrdered
     | IndexAssigned
     | ImageStored
+    | FingerStored
     | ChipDataPrepared
     | BlanksMissing
     | BlanksSoughtAgain
@@ -263,6 +270,7 @@ class Order:
     office: str
     document_number: Sealed[str]
     identity: Sealed[Identity]
+    wishes: Sealed[Wishes] | None
     valid_until: date
 
 
@@ -276,7 +284,7 @@ class Blank:
 
 @dataclass(frozen=True)
 class Card:
-    """order, index and image stay None until they are heard of.
+    """order, index and image stay None until they are heard of; finger where there is none.
 
     blank: the last one, also after it was spoiled; sought: searches in vain since the last
     """
@@ -285,6 +293,7 @@ class Card:
     order: Order | None = None
     index: tuple[str, int] | None = None
     image: str | None = None
+    finger: str | None = None
     files: Files = field(default_factory=dict)
     sought: int = 0
     blank: Blank | None = None

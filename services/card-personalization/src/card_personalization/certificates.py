@@ -4,8 +4,8 @@
         (--sandbox | --production) [--at TIME] [--crl-uri URI] [--pkcs11-module LIBRARY]
 
 --keys names the folder in which `epassport.ceremony` was held; the CSCA's store is opened
-here and nowhere else. Writes FOLDER/csca.der and FOLDER/document_signer.der; nothing that
-exists is overwritten.
+here and nowhere else. Writes FOLDER/csca.der, FOLDER/document_signer.der and the CSCA's first
+revocation list, FOLDER/csca.crl (later ones: `revocations`); nothing that exists is overwritten.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from card_personalization.chip_data import DOCUMENT_CODE
+from card_personalization.revocations import CRL_FILE, CSCA_FILE, first_list
 from epassport.ceremony import StorePaths, paths_in
 from epassport.errors import Unsafe
 from epassport.keystore import write_new
@@ -27,7 +28,7 @@ from epassport.signing import Signer, SigningPurpose
 from epassport_contracts import ServiceName
 from epassport_credentials.pki import CertificateTerms, issue_csca, issue_document_signer
 
-CSCA_FILE, DOCUMENT_SIGNER_FILE = "csca.der", "document_signer.der"
+DOCUMENT_SIGNER_FILE = "document_signer.der"
 SANDBOX_CRL = "https://crl.epassport-sandbox.invalid/csca.crl"
 
 # A signer's certificate outlives the last document it signed, the CSCA's its last signer's.
@@ -92,8 +93,10 @@ def hold(
     if stores.csca is None:
         raise Unsafe("this ceremony made no CSCA")
     own = stores.services[ServiceName.CARD_PERSONALIZATION]
+    at = at.replace(microsecond=0)
+    csca = _signer(stores.csca, SigningPurpose.CSCA, sandbox=sandbox)
     made = issue_certificates(
-        _signer(stores.csca, SigningPurpose.CSCA, sandbox=sandbox),
+        csca,
         _signer(own, SigningPurpose.DOCUMENT_SIGNER, sandbox=sandbox),
         at=at,
         sandbox=sandbox,
@@ -101,6 +104,7 @@ def hold(
     )
     write_new(folder / CSCA_FILE, made.csca.public_bytes(Encoding.DER))
     write_new(folder / DOCUMENT_SIGNER_FILE, made.document_signer.public_bytes(Encoding.DER))
+    write_new(folder / CRL_FILE, first_list(csca, made.csca, at=at, sandbox=sandbox))
 
 
 def _signer(store: StorePaths, purpose: SigningPurpose, *, sandbox: bool) -> Signer:

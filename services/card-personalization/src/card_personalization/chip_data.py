@@ -15,7 +15,7 @@ from PIL import Image
 
 from card_personalization.faces import CardFace, render_back, render_front
 from card_personalization.marks import read_portrait
-from epassport_contracts.fields import Identity
+from epassport_contracts.fields import Identity, Wishes
 from epassport_credentials import identity as stated
 from epassport_credentials.card_qr import (
     IdentityCard,
@@ -32,6 +32,7 @@ from epassport_credentials.details import (
     build_dg12,
 )
 from epassport_credentials.face import MAX_IMAGE_BYTES, build_dg2
+from epassport_credentials.finger import Compression, Finger, FingerImage, build_dg3
 from epassport_credentials.identity import is_over_18
 from epassport_credentials.lds import (
     EF_CARD_ACCESS,
@@ -41,6 +42,7 @@ from epassport_credentials.lds import (
     data_group_name,
 )
 from epassport_credentials.mrz import Mrz, build_td1, yymmdd
+from epassport_credentials.optional_details import OptionalDetails, build_dg13
 from epassport_credentials.security_infos import build_card_access, build_dg14
 from epassport_credentials.signer import Signer
 from epassport_credentials.transliteration import to_icao
@@ -48,7 +50,6 @@ from epassport_credentials.transliteration import to_icao
 ISSUING_STATE = "RUS"
 DOCUMENT_CODE = "I"  # Doc 9303-5 §4.2.2: the first character of an identity card
 AUTHORITY = "МВД РОССИИ"
-DATA_GROUPS = (1, 2, 11, 12, 14, 15)
 
 FRONT, BACK = "front", "back"
 SMALL_CODE, IDENTITY_CODE = "small-code", "identity-code"
@@ -60,7 +61,10 @@ _REGIONS = {
     "RU-MOS": "Московская область",
     "RU-TA": "Республика Татарстан",
 }
-_JPEG_START = b"\xff\xd8\xff"
+_JPEG_START, _PNG_START = b"\xff\xd8\xff", b"\x89PNG"
+AUTHENTICATION_KEY = 15  # DG15, which the bench adds
+MAX_FINGER_BYTES = 20_000  # a finger of 500 pixels an inch is read in seconds over contactless
+FINGER_RATE = 12  # to one: what is usual for fingers at 500 pixels an inch
 # 35 x 45 mm at 300 dpi, and less where even the lowest quality leaves it too large.
 _CHIP_PORTRAITS = ((413, 531), (310, 398), (206, 265))
 _CHIP_QUALITIES = (85, 75, 65, 55, 45, 35, 25)
@@ -68,8 +72,9 @@ _CHIP_QUALITIES = (85, 75, 65, 55, 45, 35, 25)
 
 @dataclass(frozen=True)
 class Particulars:
-    """One document. face: as biometrics released it; made_at: when the data is made;
-    access_number: six random digits, printed, that open the chip."""
+    """One document. face, finger (the right index, where there is one): as biometrics released
+    them; made_at: when the data is made; access_number: six random digits, printed, that open
+    the chip; wishes: what the holder wants on the chip beyond identity."""
 
     document_ref: UUID
     document_number: str = field(repr=False)
@@ -80,6 +85,8 @@ class Particulars:
     made_at: datetime
     valid_until: date
     status: StatusReference
+    finger: bytes | None = field(default=None, repr=False)
+    wishes: Wishes | None = field(default=None, repr=False)
 
     @property
     def expires_at(self) -> datetime:
@@ -105,14 +112,18 @@ def prepare(about: Particulars, signer: Signer, *, dpi: int, specimen: bool) -> 
     portrait = chip_portrait(about.face)
     small, identity = _codes(about, portrait, signer)
     face = _card_face(about, zone, small, identity, specimen=specimen)
+    groups = {
+        1: build_dg1(zone),
+        2: build_dg2(portrait),
+        **_optional_groups(about),
+        11: build_dg11(_personal_details(about)),
+        12: build_dg12(_document_details(about)),
+        14: build_dg14(),
+    }
     chip = {
         EF_CARD_ACCESS: build_card_access(),
-        EF_COM: build_ef_com(DATA_GROUPS),
-        data_group_name(1): build_dg1(zone),
-        data_group_name(2): build_dg2(portrait),
-        data_group_name(11): build_dg11(_personal_details(about)),
-        data_group_name(12): build_dg12(_document_details(about)),
-        data_group_name(14): build_dg14(),
+        EF_COM: build_ef_com(sorted({*groups, AUTHENTICATION_KEY})),
+        **{data_group_name(number): groups[number] for number in sorted(groups)},
     }
     prints = {
         FRONT: render_front(face, dpi=dpi),
@@ -146,6 +157,34 @@ def _jpeg(picture: Image.Image, size: tuple[int, int], quality: int) -> bytes:
     out = io.BytesIO()
     small.save(out, "JPEG", quality=quality, dpi=(300, 300))
     return out.getvalue()
+
+
+def _optional_groups(about: Particulars) -> dict[int, bytes]:
+    """DG3 of who has a right index finger, DG13 of who wished something on the chip.
+
+    There is no DG7: no signature is captured on the road (docs/credentials.md).
+    """
+    groups = {}
+    if about.finger is not None:
+        groups[3] = build_dg3([finger_image(about.finger)])
+    wished = about.wishes.model_dump(exclude_none=True) if about.wishes else {}
+    if wished:
+        groups[13] = build_dg13(OptionalDetails(**wished))
+    return groups
+
+
+def finger_image(released: bytes) -> FingerImage:
+    """The picture itself or, where a chip has no room for it, as JPEG 2000.
+
+    Raises FaceNotPrintable: PORTRAIT_UNREADABLE, as for any picture that does not open.
+    """
+    picture = read_portrait(released).convert("L")
+    compression, octets = Compression.PNG, released
+    if len(released) > MAX_FINGER_BYTES or not released.startswith(_PNG_START):
+        out = io.BytesIO()
+        picture.save(out, "JPEG2000", quality_mode="rates", quality_layers=[FINGER_RATE])
+        compression, octets = Compression.JPEG2000, out.getvalue()
+    return FingerImage(Finger.RIGHT_INDEX, picture.width, picture.height, compression, octets)
 
 
 def _latin(name: str | None) -> str:

@@ -68,6 +68,7 @@ async def open_app(essentials: Essentials) -> AsyncIterator[App]:
             essentials.keystore.signer(SigningPurpose.DOCUMENT_SIGNER),
             settings.document_signer_certificate_file,
             settings.csca_certificate_file,
+            settings.csca_crl_file,
             sandbox=sandbox,
         ),
         print_resolution=settings.print_resolution,

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from card_personalization import archive, batch, blank_lot, card, readmodel
 from card_personalization.archive import CHIP_FILE, PRINT
 from card_personalization.batch import CloseBatch, DispatchBatch, OpenBatch
+from card_personalization.bench import CLOSED_FILES
 from card_personalization.blank_lot import MAX_BLANKS, ReceiveBlanks
 from card_personalization.card_commands import (
     AcceptQuality,
@@ -221,10 +222,14 @@ async def list_queue(view: View[App], state: Status | None = None) -> Response:
     )
 
 
+_OPEN_FILES = tuple(name for name in FILE_IDS if name not in CLOSED_FILES)
+
+
 @routes.query("read-card-files", "/v1/cards/{document_ref}/files", reads=("cards",))
 async def read_card_files(document_ref: UUID, view: View[App]) -> Response:
-    """The files of the chip by name, base64, as the locked chip gave them back."""
-    opened = await _open(view, document_ref, CHIP_FILE, tuple(FILE_IDS))
+    """The files of the chip by name, base64, as the locked chip gives them: DG3 is closed to
+    whoever has no right to it, and so it is here."""
+    opened = await _open(view, document_ref, CHIP_FILE, _OPEN_FILES)
     return json_response(
         {name: base64.b64encode(octets).decode() for name, octets in opened.items()}
     )

@@ -13,6 +13,7 @@ from card_personalization.card_commands import (
     DispatchCard,
     OrderCard,
     Reason,
+    StoreFinger,
     StoreImage,
 )
 from card_personalization.card_events import BlankAllocated, CardPacked, CardSpoiled
@@ -64,10 +65,15 @@ def assign_index(event: DocumentRegistered) -> list[Send]:
 
 @reacts_to(ImageReleased)
 def keep_image(event: ImageReleased) -> list[Send | Keep]:
-    """Only what a data group of today's chip holds is kept: the face, not the fingers."""
-    if event.purpose is not DataPurpose.CHIP or event.image_kind is not ReleasedImage.FACE:
+    """What the chip holds: the face (DG2), and the finger that came before it (DG3)."""
+    if event.purpose is not DataPurpose.CHIP:
         return []
-    command = StoreImage(event.at, digest_of(event.image))
+    command: StoreImage | StoreFinger
+    match event.image_kind:
+        case ReleasedImage.FACE:
+            command = StoreImage(event.at, digest_of(event.image))
+        case ReleasedImage.RIGHT_INDEX:
+            command = StoreFinger(event.at, digest_of(event.image))
     send = Send(card.stream(event.document_ref), command, expects=_BLOCKED)
     return [Keep(event.image, event.media_type), send]
 

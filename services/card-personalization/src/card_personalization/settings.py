@@ -7,9 +7,12 @@ from epassport.settings import Settings
 
 
 class CardSettings(Settings):
-    """Both certificates are written by `python -m card_personalization.certificates`."""
+    """Certificates and list are written by `python -m card_personalization.certificates`."""
 
     csca_certificate_file: FilePath
+    csca_crl_file: FilePath = Field(
+        description="the CSCA's revocation list; the newest is read for every chip"
+    )
     document_signer_certificate_file: FilePath
     print_resolution: int = Field(
         default=PREVIEW_DPI,

@@ -47,20 +47,16 @@ from epassport.sealing import ERASED
 from epassport.tasks import Job, Task, Work
 from epassport_contracts import ServiceName
 from epassport_contracts.events.enrollment import PausedStep
-from epassport_contracts.fields import Identity
+from epassport_contracts.fields import Identity, Wishes
 from epassport_credentials.cwt import StatusReference
-from epassport_credentials.lds import EF_CARD_ACCESS, EF_COM, EF_SOD, data_group_name
+from epassport_credentials.lds import EF_SOD, FILE_IDS
 from epassport_credentials.pace import ACCESS_NUMBER_DIGITS
 
 PREPARE = Task("prepare-chip-data", at_once=2)
 ALLOCATE = Task("allocate-blank")
 WRITE = Task("write-chip", at_once=2)
 
-_PREPARED_FILES = (
-    EF_CARD_ACCESS,
-    EF_COM,
-    *(name for name in map(data_group_name, chip_data.DATA_GROUPS) if name != DG15),
-)
+_MADE_AT_THE_BENCH = frozenset({DG15, EF_SOD})
 _MEDIA_TYPES = {
     chip_data.FRONT: chip_data.PNG,
     chip_data.BACK: chip_data.PNG,
@@ -110,7 +106,7 @@ def prepare(app: App) -> Work:
         if state.status is not Status.PREPARING or state.parts is None:
             return []
         now = app.clock.now()
-        about = await _particulars(app, job, document_ref, state.parts, now)
+        about = await _particulars(app, job, document_ref, state, now)
         if about is None:
             return [_stop(document_ref, now)]
         made = await asyncio.to_thread(
@@ -155,7 +151,11 @@ def write(app: App) -> Work:
         if state.status is not Status.BLANK_ALLOCATED or state.order is None:
             return []
         now = app.clock.now()
-        prepared = {name: state.files[name] for name in _PREPARED_FILES}
+        prepared = {
+            name: parts
+            for name, parts in state.files.items()
+            if name in FILE_IDS and name not in _MADE_AT_THE_BENCH
+        }
         number = {chip_data.ACCESS_NUMBER: state.files[chip_data.ACCESS_NUMBER]}
         data_groups = await _opened(app, job, state.order, CHIP_FILE, prepared)
         printed = await _opened(app, job, state.order, PRINT, number)
@@ -163,7 +163,7 @@ def write(app: App) -> Work:
             return [_stop(document_ref, now)]
         access_number = printed[chip_data.ACCESS_NUMBER].decode("ascii")
         made = await asyncio.to_thread(app.bench.make, data_groups, access_number, now)
-        own = {name: (made.files[name], OCTETS) for name in (DG15, EF_SOD)}
+        own = {name: (made.files[name], OCTETS) for name in sorted(_MADE_AT_THE_BENCH)}
         try:
             async with app.database.transaction() as connection:
                 stored = await archive.store(
@@ -201,31 +201,36 @@ async def _particulars(
     app: App,
     job: Job,
     document_ref: UUID,
-    parts: tuple[Order, tuple[str, int], str],
+    state: Card,
     now: datetime,
 ) -> Particulars | None:
     """None once the holder was erased. Raises KeyPending."""
-    order, index, image = parts
-    faces = await archive.fetch(
+    if state.parts is None:
+        raise AssertionError("a card is prepared once its parts are there")
+    order, index, image = state.parts
+    named = {"face": (image,)} | ({"finger": (state.finger,)} if state.finger else {})
+    images = await archive.fetch(
         app.database,
         app.keyring,
         order.holder_id,
         IMAGE,
-        {"face": (image,)},
+        named,
         actor=service_actor(ServiceName.CARD_PERSONALIZATION),
         reason="prepare-card",
         correlation_id=job.origin.correlation_id,
     )
     opened = await _open_order(app, job, order)
-    if faces is None or opened is None:
+    if images is None or opened is None:
         return None
-    identity, number = opened
+    identity, number, wishes = opened
     return Particulars(
         document_ref=document_ref,
         document_number=number,
         access_number=f"{secrets.randbelow(10**ACCESS_NUMBER_DIGITS):0{ACCESS_NUMBER_DIGITS}}",
         identity=identity,
-        face=faces["face"],
+        face=images["face"],
+        finger=images.get("finger"),
+        wishes=wishes,
         region=order.region,
         made_at=now,
         valid_until=order.valid_until,
@@ -233,19 +238,27 @@ async def _particulars(
     )
 
 
-async def _open_order(app: App, job: Job, order: Order) -> tuple[Identity, str] | None:
-    identity, number = await open_in_task(
+async def _open_order(
+    app: App, job: Job, order: Order
+) -> tuple[Identity, str, Wishes | None] | None:
+    sealed: list[InRecord] = [
+        InRecord(order.holder_id, "identity", order.identity),
+        InRecord(order.holder_id, "document-number", order.document_number),
+    ]
+    if order.wishes is not None:
+        sealed.append(InRecord(order.holder_id, "wishes", order.wishes))
+    opened = await open_in_task(
         app.database,
         app.keyring,
-        [
-            InRecord(order.holder_id, "identity", order.identity),
-            InRecord(order.holder_id, "document-number", order.document_number),
-        ],
+        sealed,
         service=ServiceName.CARD_PERSONALIZATION,
         reason="prepare-card",
         correlation_id=job.origin.correlation_id,
     )
-    return None if ERASED in (identity, number) else (identity, number)
+    if any(value is ERASED for value in opened):
+        return None
+    identity, number, *wishes = opened
+    return identity, number, wishes[0] if wishes else None
 
 
 async def _store_prepared(app: App, holder_id: UUID, made: Prepared) -> Files:
