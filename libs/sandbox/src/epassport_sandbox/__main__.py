@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,16 @@ from epassport_contracts import ServiceName
 from epassport_sandbox import demo, story
 from epassport_sandbox.duplicates import run_duplicates, visits
 from epassport_sandbox.errors import SandboxError
+from epassport_sandbox.given import GivenSystem
 from epassport_sandbox.people import DEMO_PEOPLE
 from epassport_sandbox.pilot import run_pilot
 from epassport_sandbox.road import BIOMETRICS, ENROLLMENT
-from epassport_sandbox.running import Session, open_session
+from epassport_sandbox.running import Session, open_given_session, open_session
 from epassport_sandbox.stack import cancelled_by_sigterm
 from epassport_sandbox.system import ALL
 
 BUILD = Path("build")
+LEAST_FINGERS = 8
 
 Run = Callable[[int, Path, Console], Coroutine[Any, Any, int]]
 
@@ -35,11 +38,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, count in (("demo", 25), ("up", 25), ("pilot", 1000), ("duplicates", 2000)):
         command = commands.add_parser(name)
         command.add_argument("--citizens", type=int, default=count, metavar="N")
+        if name == "demo":
+            command.add_argument(
+                "--given", action="store_true", help="on the system that the environment names"
+            )
     options = parser.parse_args(arguments)
     folder = BUILD / options.command
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    run = {"demo": _demo, "up": _up, "pilot": _pilot, "duplicates": _duplicates}[options.command]
+    demo_run = _demo_on_given if getattr(options, "given", False) else _demo
+    runs = {"demo": demo_run, "up": _up, "pilot": _pilot, "duplicates": _duplicates}
+    run = runs[options.command]
     console = Console(highlight=False)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -78,6 +87,16 @@ async def _demo(citizens: int, folder: Path, console: Console) -> int:
     return 0 if facts.hold else 1
 
 
+async def _demo_on_given(citizens: int, folder: Path, console: Console) -> int:
+    given = GivenSystem()
+    fingers = max(citizens, LEAST_FINGERS)
+    async with open_given_session(
+        given, folder / "system", fingers=fingers, say=partial(_say, console)
+    ) as session:
+        facts = await demo.perform(session, citizens, folder, console)
+    return 0 if facts.hold else 1
+
+
 async def _up(citizens: int, folder: Path, console: Console) -> int:
     async with _open(folder, citizens, console) as session:
         facts = await demo.perform(session, citizens, folder, console)
@@ -98,6 +117,7 @@ async def _pilot(citizens: int, folder: Path, console: Console) -> int:
     return 0 if result["invariants_hold"] else 1
 
 
+<<<<<<< HEAD
 async def _duplicates(citizens: int, folder: Path, console: Console) -> int:
     """One in a hundred comes twice, and at least one."""
     async with _open(folder, citizens, console, services=(ENROLLMENT, BIOMETRICS)) as session:
@@ -118,6 +138,15 @@ def _open(
         console.print(f"[dim]·[/] {text}")
 
     return open_session(folder / "system", fingers=max(citizens, 8), services=services, say=say)
+=======
+def _open(folder: Path, citizens: int, console: Console) -> AbstractAsyncContextManager[Session]:
+    fingers = max(citizens, LEAST_FINGERS)
+    return open_session(folder / "system", fingers=fingers, say=partial(_say, console))
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(f"[dim]·[/] {text}")
+>>>>>>> 182879c (Containers: one Dockerfile for all images, stand-ins for upstream images, a compose file that walks the demo)
 
 
 def _addresses(session: Session, console: Console) -> None:

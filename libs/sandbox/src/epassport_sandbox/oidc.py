@@ -1,16 +1,21 @@
 """A small OpenID Connect issuer for the sandbox: anybody may sign in as a demo person.
 
-Its keys live as long as the object; production refuses its issuer address, which is loopback.
-Supports what our services need: discovery, JWKS, and the token endpoint with the client
-credentials grant (RFC 6749 §4.4), where `client_id` is a demo person's subject and no secret is
-asked for.
+Its key lives as long as the object, or in a file that several processes share: one that answers
+(`python -m epassport_sandbox.oidc`), others that sign tokens for the people they play.
+Production refuses its issuer address, which is no https. Supports what our services need:
+discovery, JWKS, and the token endpoint with the client credentials grant (RFC 6749 §4.4), where
+`client_id` is a demo person's subject and no secret is asked for.
 """
 
+import argparse
 import asyncio
+import contextlib
+import json
 import socket
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs
@@ -23,6 +28,7 @@ from joserfc.jwk import ECKey, KeyParameters
 
 from epassport_sandbox.people import DEMO_PEOPLE, DemoPerson
 from epassport_sandbox.ports import HOST
+from epassport_sandbox.stack import cancelled_by_sigterm
 
 AUDIENCE = "epassport"
 ALGORITHM = "ES256"
@@ -35,6 +41,9 @@ class Issuer:
     """Serves inside the running event loop while its block is open.
 
     now: the stack's clock, so that tokens age with it
+    listen: host and port; port 0 is any
+    url: what it is called in tokens; where it listens, if not given
+    key_file: its key, made there if missing
     """
 
     def __init__(
@@ -42,12 +51,15 @@ class Issuer:
         people: Iterable[DemoPerson] = DEMO_PEOPLE,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        listen: tuple[str, int] = (HOST, 0),
+        url: str | None = None,
+        key_file: Path | None = None,
     ) -> None:
         self.people = {person.subject: person for person in people}
         self.now = now
-        self._key = _new_key()
-        self._socket = socket.create_server((HOST, 0))
-        self.url = f"http://{HOST}:{self._socket.getsockname()[1]}"
+        self._key = _new_key() if key_file is None else _key_in(key_file)
+        self._socket = socket.create_server(listen)
+        self.url = url or f"http://{HOST}:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(_application(self), log_level="warning", lifespan="off")
         self._server = _Server(config)
         self._serving: asyncio.Task[None] | None = None
@@ -121,6 +133,16 @@ def _new_key() -> ECKey:
     return ECKey.generate_key("P-256", parameters, private=True, auto_kid=True)
 
 
+def _key_in(file: Path) -> ECKey:
+    """Of the file, which appears only when it is whole: another process may wait for it."""
+    if not file.exists():
+        unfinished = file.with_name(f"{file.name}.new")
+        unfinished.touch(mode=0o600)
+        unfinished.write_text(json.dumps(_new_key().as_dict(private=True)))
+        unfinished.rename(file)
+    return ECKey.import_key(json.loads(file.read_text()))
+
+
 def _application(issuer: Issuer) -> FastAPI:
     application = FastAPI(title="epassport sandbox issuer")
 
@@ -179,3 +201,24 @@ async def _read_form(request: Request) -> dict[str, list[str]] | None:
 def _refused(error: str, status: int) -> JSONResponse:
     """RFC 6749 §5.2."""
     return JSONResponse({"error": error}, status_code=status)
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    listen = (options.host, options.port)
+    async with Issuer(listen=listen, url=options.url, key_file=options.key_file):
+        with cancelled_by_sigterm():
+            await asyncio.Event().wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m epassport_sandbox.oidc")
+    parser.add_argument("--host", default=HOST)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--url", help="what it is called in tokens")
+    parser.add_argument("--key-file", type=Path)
+    with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
+        asyncio.run(_serve(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()

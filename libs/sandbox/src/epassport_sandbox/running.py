@@ -18,6 +18,7 @@ from epassport_sandbox import fingerprints
 from epassport_sandbox.client import Client
 from epassport_sandbox.country import Country, set_up_country
 from epassport_sandbox.fingerprints import FingerprintSet
+from epassport_sandbox.given import GivenSystem, open_given_system
 from epassport_sandbox.road import Captures, Road
 from epassport_sandbox.scratch import scratch_folder
 from epassport_sandbox.stack import Stack, open_stack
@@ -106,18 +107,38 @@ async def open_session(
 
 
 @asynccontextmanager
+async def open_given_session(
+    given: GivenSystem, folder: Path, *, fingers: int, say: Say = print
+) -> AsyncIterator[Session]:
+    """On a system that somebody else runs, in which nobody has registered anything yet."""
+    say("fingerprints of synthetic people (made once, then cached)")
+    made = fingerprints.fingerprint_set(fingers, IMPRESSIONS)
+    async with (
+        open_given_system(given, folder) as system,
+        _in_country(system, made, say) as session,
+    ):
+        yield session
+
+
+@asynccontextmanager
 async def _on(
     stack: Stack, folder: Path, made: FingerprintSet, services: Sequence[ServiceName], say: Say
 ) -> AsyncIterator[Session]:
-    async with open_system(stack, folder, services=services, say=say) as system:
-        # A service closes what is idle for 5 s; a request sent at that moment would be lost.
-        connections = aiohttp.TCPConnector(limit=100, keepalive_timeout=2)
-        bound = aiohttp.ClientTimeout(total=ANSWER.total_seconds())
-        async with aiohttp.ClientSession(connector=connections, timeout=bound) as http:
-            client = Client(system.urls, system.issuer, http)
-            say("offices, officers, open regions, blanks, a shop and a bank")
-            country = await set_up_country(system, client)
-            captures = Captures(Fingers(made).impression, system.clock.now().date())
-            yield Session(
-                system, client, country, Road(client, country, captures, system.clock.now)
-            )
+    async with (
+        open_system(stack, folder, services=services, say=say) as system,
+        _in_country(system, made, say) as session,
+    ):
+        yield session
+
+
+@asynccontextmanager
+async def _in_country(system: System, made: FingerprintSet, say: Say) -> AsyncIterator[Session]:
+    # A service closes what is idle for 5 s; a request sent at that moment would be lost.
+    connections = aiohttp.TCPConnector(limit=100, keepalive_timeout=2)
+    bound = aiohttp.ClientTimeout(total=ANSWER.total_seconds())
+    async with aiohttp.ClientSession(connector=connections, timeout=bound) as http:
+        client = Client(system.urls, system.issuer, http)
+        say("offices, officers, open regions, blanks, a shop and a bank")
+        country = await set_up_country(system, client)
+        captures = Captures(Fingers(made).impression, system.clock.now().date())
+        yield Session(system, client, country, Road(client, country, captures, system.clock.now))

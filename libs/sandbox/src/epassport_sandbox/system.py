@@ -13,7 +13,6 @@ from pathlib import Path
 
 from epassport.ceremony import CeremonyResult, hold_ceremony, paths_in
 from epassport_contracts import ServiceName
-from epassport_contracts.registry import TOPICS
 from epassport_sandbox.clock import MovableClock
 from epassport_sandbox.errors import SandboxError
 from epassport_sandbox.jars import cache_folder
@@ -21,7 +20,7 @@ from epassport_sandbox.oidc import AUDIENCE, Issuer
 from epassport_sandbox.ports import free_port
 from epassport_sandbox.processes import Supervisor
 from epassport_sandbox.stack import Stack
-from epassport_sandbox.topics import TopicSpec, create_topics
+from epassport_sandbox.topics import contract_topics, create_topics
 
 ALL = tuple(ServiceName)
 CERTIFICATES = "certificates"
@@ -150,9 +149,8 @@ def _environment(
 
 async def _prepare(system: System, services: Sequence[ServiceName]) -> None:
     """Topics, databases with their schema, and the certificates of the chip."""
-    specs = [TopicSpec(topic.name, topic.partitions, dict(topic.config)) for topic in TOPICS]
     async with asyncio.TaskGroup() as preparing:
-        preparing.create_task(create_topics(system.stack.kafka.bootstrap, specs))
+        preparing.create_task(create_topics(system.stack.kafka.bootstrap, contract_topics()))
         for service in services:
             preparing.create_task(_migrate(system, service))
         if ServiceName.CARD_PERSONALIZATION in services:

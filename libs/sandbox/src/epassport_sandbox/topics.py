@@ -1,12 +1,18 @@
-"""Topics, made before anything writes to them: the broker never makes one by itself."""
+"""Topics, made before anything writes to them: the broker never makes one by itself.
+
+`python -m epassport_sandbox.topics BOOTSTRAP` makes those of the contracts that are missing.
+"""
 
 import asyncio
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
+
+from epassport_contracts.registry import TOPICS
 
 REQUEST_MS = 30_000
 POLL_SECONDS = 0.02
@@ -19,6 +25,11 @@ class TopicSpec:
     name: str
     partitions: int = 1
     config: Mapping[str, str] = field(default_factory=dict)
+
+
+def contract_topics() -> list[TopicSpec]:
+    """What the contracts say, for one broker."""
+    return [TopicSpec(topic.name, topic.partitions, dict(topic.config)) for topic in TOPICS]
 
 
 async def create_topics(
@@ -67,3 +78,15 @@ async def _until_led(admin: AIOKafkaAdminClient, wanted: Mapping[str, TopicSpec]
 def _led(topic: Mapping[str, Any]) -> bool:
     partitions = topic["partitions"]
     return topic["error_code"] == 0 and all(part["leader"] >= 0 for part in partitions)
+
+
+def main() -> None:
+    try:
+        created = asyncio.run(create_topics(sys.argv[1], contract_topics()))
+    except KafkaError as error:
+        sys.exit(f"topics: {type(error).__name__} from Kafka at {sys.argv[1]}")
+    print(f"topics: {len(created)} made, {len(TOPICS) - len(created)} were there")
+
+
+if __name__ == "__main__":
+    main()
