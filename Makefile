@@ -22,7 +22,7 @@ READY := $(VENV) $(KAFKA_JARS) $(ENGINE_CLASSES)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: demo up pilot check lint types walls pins generated deployment unit tokens test conformance fuzz faults bench clean help biometrics-2000 report-biometrics
+.PHONY: images test-containers faults-containers demo up pilot check lint types walls pins generated deployment unit tokens test conformance fuzz faults bench clean help biometrics-2000 report-biometrics
 
 demo: $(READY) ## watch passports go from application to a checked QR code (CITIZENS=25)
 	$(PYTHON) -m epassport_sandbox demo $(if $(CITIZENS),--citizens $(CITIZENS))
@@ -40,6 +40,20 @@ test: check $(READY) ## check, then everything that needs real PostgreSQL and Ka
 	$(PYTEST) -m stack libs services
 	$(PYTEST) tests/integration tests/conformance
 	$(PYTEST) tests/faults
+
+images: $(READY) ## container images of the services, and stand-ins where no registry answers
+	@tools/need.sh jlink
+	tools/container_engine.sh $(PYTHON) tools/images.py
+
+test-containers: $(READY) ## the integration suite on the images, with an engine for the time of it
+	@tools/need.sh jlink
+	tools/container_engine.sh sh -c '$(PYTHON) tools/images.py && \
+		EPASSPORT_TEST_STACK=containers $(PYTEST) tests/containers tests/integration'
+
+faults-containers: $(READY) ## containers killed and paused under citizens on the road (WRITE=1)
+	@tools/need.sh jlink
+	tools/container_engine.sh sh -c '$(PYTHON) tools/images.py && \
+		EPASSPORT_TEST_STACK=containers $(PYTHON) -m tests.containers.faults $(if $(WRITE),--write)'
 
 check: lint types walls pins generated deployment unit ## before every commit: lint, types, walls, pins, generated files, deployment, unit tests
 
@@ -91,7 +105,7 @@ report-biometrics: $(READY) ## scores and errors of generated fingers as picture
 
 clean: ## remove everything that make has made, downloads too
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf $(addprefix $(CACHE)/,kafka-libs* sourceafis-libs* sourceafis-classes)
+	rm -rf $(addprefix $(CACHE)/,engine engine.lock kafka-libs* sourceafis-libs* sourceafis-classes)
 	rm -rf $(addprefix $(CACHE)/,*python-readers* *javascript-readers* jmrtd-* fuzz fuzz.lock kustomize kustomize.lock)
 
 help: ## this list

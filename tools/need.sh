@@ -8,8 +8,10 @@ package_of() {
     case "$1" in
         python3) echo python3-venv ;;
         java) echo openjdk-17-jre-headless ;;
-        javac) echo openjdk-17-jdk-headless ;;
+        javac | jlink) echo openjdk-17-jdk-headless ;;
         mvn) echo maven ;;
+        dockerd) echo docker.io ;;
+        debootstrap) echo debootstrap ;;
         softhsm2-util) echo softhsm2 ;;
         *) echo "tools/need.sh does not know $1" >&2; exit 2 ;;
     esac
@@ -28,8 +30,10 @@ is_here() {
 wanted_version() {
     case "$1" in
         python3) echo "Python 3.11 or newer with venv" ;;
-        java | javac) echo "Java 17 or newer ($1)" ;;
+        java | javac | jlink) echo "Java 17 or newer ($1)" ;;
         mvn) echo "Maven (mvn)" ;;
+        dockerd) echo "a container engine" ;;
+        debootstrap) echo "debootstrap" ;;
         softhsm2-util) echo "SoftHSM 2 (softhsm2-util)" ;;
     esac
 }

@@ -1,7 +1,5 @@
 """The audit over five services that have lived: nothing is found, and then one change is."""
 
-import asyncio
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -13,7 +11,6 @@ from epassport_contracts import ServiceName
 from epassport_sandbox.citizens import Citizen
 from epassport_sandbox.client import until
 from epassport_sandbox.running import Session
-from epassport_sandbox.system import package_of
 
 LINKED_WITHIN = timedelta(seconds=6 * LINK_SECONDS)
 
@@ -65,11 +62,4 @@ async def _another_type(
 
 async def _audit(epassport: Session, service: ServiceName) -> tuple[int, str]:
     """Exit code and what it says, as an auditor runs it."""
-    audit = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", package_of(service), "audit"),
-        env=epassport.system.environments[service],
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    said, _ = await audit.communicate()
-    return audit.returncode or 0, said.decode()
+    return await epassport.system.run_once(service, "audit")

@@ -32,6 +32,8 @@ APT::Install-Recommends "false";
 APT::Install-Suggests "false";
 Acquire::Languages "none";
 END
+# Python and PostgreSQL bring their own tables of characters.
+rm -rf "$root"/usr/lib/*/gconv
 find "$root/usr/share/doc" -type f ! -name copyright -delete
 find "$root/usr/share/man" "$root/usr/share/info" "$root/usr/share/locale" "$root/var/log" \
     "$root/var/cache/apt" "$root/var/lib/apt/lists" -type f -delete

@@ -54,7 +54,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class _Response:
+class Response:
     status: int
     body: bytes
 
@@ -129,7 +129,7 @@ class Client:
         person: DemoPerson | None,
         after: str | None,
         parameters: Mapping[str, str],
-    ) -> _Response:
+    ) -> Response:
         wanted = {**parameters, **({"after": after} if after is not None else {})}
         headers = self._headers(person) if person is not None else {}
         url = f"{self._urls[service]}/v1{path}"
@@ -144,13 +144,13 @@ class Client:
         self, url: str, wanted: Mapping[str, str], headers: Mapping[str, str]
     ) -> _Response:
         async with self._http.get(url, params=wanted, headers=headers) as response:
-            return _Response(response.status, await response.read())
+            return Response(response.status, await response.read())
 
     async def _post(
         self, url: str, body: Mapping[str, Any], headers: Mapping[str, str]
-    ) -> _Response:
+    ) -> Response:
         async with self._http.post(url, json=body, headers=headers) as response:
-            return _Response(response.status, await response.read())
+            return Response(response.status, await response.read())
 
     def _headers(self, person: DemoPerson) -> dict[str, str]:
         now = self._issuer.now().timestamp()
@@ -161,7 +161,7 @@ class Client:
         return {"Authorization": f"Bearer {token}"}
 
 
-def _content(response: _Response, operation: str) -> Any:
+def _content(response: Response, operation: str) -> Any:
     if response.status >= HTTPStatus.BAD_REQUEST:
         try:
             reason = json.loads(response.body)["reason"]

@@ -77,6 +77,14 @@ class Kafka:
             await admin.close()
 
 
+def environment_of_broker(port: int, controller_port: int, *, data: str) -> dict[str, str]:
+    """The same settings in the form that Kafka's container images take: KAFKA_LOG_DIRS."""
+    places = {"host": HOST, "port": port, "controller_port": controller_port, "data": data}
+    filled = PROPERTIES.format(**places, fronted="", advertised="")
+    settings = dict(line.split("=", 1) for line in filled.splitlines())
+    return {f"KAFKA_{name.upper().replace('.', '_')}": value for name, value in settings.items()}
+
+
 class EmbeddedKafka:
     """A broker of our own. It keeps its port, so that it can be stopped and started again."""
 
@@ -120,7 +128,7 @@ class EmbeddedKafka:
                 raise formatting.failure()
         running = await self._run("kafka", java, jars, "kafka.Kafka", str(properties))
         broker = Kafka(f"{HOST}:{self._port}")
-        await running.until_ready(lambda: _not_ready(broker, self._port), within=START)
+        await running.until_ready(lambda: broker_not_ready(broker, self._port), within=START)
         return broker
 
     async def stop(self) -> None:
@@ -153,7 +161,8 @@ class EmbeddedKafka:
         return self._child
 
 
-async def _not_ready(broker: Kafka, port: int) -> str | None:
+async def broker_not_ready(broker: Kafka, port: int) -> str | None:
+    """None when it answers and leads, else what is missing."""
     # The bare connection comes first, as the client logs every refused one as an error.
     try:
         _, writer = await asyncio.open_connection(HOST, port)

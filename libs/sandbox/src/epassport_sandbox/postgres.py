@@ -111,7 +111,7 @@ class EmbeddedPostgres:
         running = await self._run("postgres", "-D", str(data), "-p", str(self._port), *settings)
         password = self._password_file().read_text()
         server = Postgres(f"postgresql://{SUPERUSER}:{password}@{HOST}:{self._port}/postgres")
-        await running.until_ready(lambda: _not_ready(server), within=START)
+        await running.until_ready(lambda: server_not_ready(server), within=START)
         return server
 
     async def stop(self) -> None:
@@ -152,7 +152,8 @@ class EmbeddedPostgres:
         return self._home / "password"
 
 
-async def _not_ready(server: Postgres) -> str | None:
+async def server_not_ready(server: Postgres) -> str | None:
+    """None when it answers, else what it says instead."""
     try:
         await server.version()
     except (OSError, asyncpg.CannotConnectNowError) as error:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import httpx
 import psutil
@@ -27,6 +27,21 @@ POLL_SECONDS = 0.05
 TAIL_LINES = 20
 TAIL_BYTES = 16_384
 REQUEST_SECONDS = 2.0
+
+
+class Process(Protocol):
+    """What a child is made of: a process of the operating system, or a container."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    async def wait(self) -> int: ...
+
+    def send_signal(self, signal: int, /) -> None: ...
+
 
 Probe = Callable[[], Awaitable[str | None]]
 """Asks a starting child; the answer is None when it is ready, else what is still missing."""
@@ -47,8 +62,10 @@ class Account:
 class Child:
     """One running command; its output goes to `log`."""
 
-    def __init__(self, name: str, log: Path, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, name: str, log: Path, process: Process, *, leads_session: bool) -> None:
+        """leads_session: what it starts ends with it only if its whole session is killed"""
         self.name = name
+        self._leads_session = leads_session
         self.log = log
         self.expected_to_end = False
         self._process = process
@@ -78,7 +95,7 @@ class Child:
                 env=environment,
                 start_new_session=True,
             )
-        return cls(name, log, process)
+        return cls(name, log, process, leads_session=True)
 
     @property
     def pid(self) -> int:
@@ -113,8 +130,11 @@ class Child:
         if self.running:
             self.kill(number)
         await asyncio.wait({self._end}, timeout=grace.total_seconds())
-        with contextlib.suppress(ProcessLookupError):  # nothing is left of it, as it should be
-            os.killpg(self.pid, signal.SIGKILL)
+        if self.running:
+            self._process.send_signal(signal.SIGKILL)
+        if self._leads_session:
+            with contextlib.suppress(ProcessLookupError):  # nothing is left, as it should be
+                os.killpg(self.pid, signal.SIGKILL)
         await self.wait()
 
     def cpu_seconds(self) -> float:
@@ -191,19 +211,24 @@ class Supervisor:
         """
         if name in self.children and self.children[name].running:
             raise ChildFailed(f"{name} is running already")
-        child = await Child.start(
-            name,
-            [sys.executable, "-m", module, *arguments],
-            log=self._logs / f"{name}.log",
-            environment={**os.environ, **environment},
-            when_orphaned=signal.SIGTERM,  # it has children of its own to stop
-        )
+        child = await self._run(name, module, arguments, environment)
         self.children[name] = child
         if ready_url is not None:
             async with httpx.AsyncClient(timeout=REQUEST_SECONDS, trust_env=False) as client:
                 await child.until_ready(lambda: _not_ready(client, ready_url), within=within)
         child.when_ended(self._note_end)
         return child
+
+    async def _run(
+        self, name: str, module: str, arguments: Sequence[str], environment: Mapping[str, str]
+    ) -> Child:
+        return await Child.start(
+            name,
+            [sys.executable, "-m", module, *arguments],
+            log=self._logs / f"{name}.log",
+            environment={**os.environ, **environment},
+            when_orphaned=signal.SIGTERM,  # it has children of its own to stop
+        )
 
     async def watch(self) -> None:
         """Wait until a child ends that nobody killed or stopped, and raise its ChildFailed."""

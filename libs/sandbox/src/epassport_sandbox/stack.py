@@ -1,4 +1,5 @@
-"""PostgreSQL and Kafka for a run: given ones where the environment names them, else our own.
+"""PostgreSQL and Kafka for a run: given ones where the environment names them, else containers
+where an engine answers and has images made from these sources, else processes of our own.
 
 `python -m epassport_sandbox.stack [FOLDER]` starts them, prints their addresses in the form in
 which other runs take them from the environment, and stays until Ctrl-C or SIGTERM.
@@ -11,6 +12,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -18,10 +20,12 @@ from typing import Protocol, Self
 from epassport_sandbox.errors import SandboxError, StackUnavailable
 from epassport_sandbox.kafka import EmbeddedKafka, Kafka
 from epassport_sandbox.postgres import EmbeddedPostgres, Postgres, may_enter, server_account
+from epassport_sandbox.processes import Supervisor
 from epassport_sandbox.scratch import scratch_folder
 
 POSTGRES_VARIABLE = "EPASSPORT_TEST_POSTGRES"
 KAFKA_VARIABLE = "EPASSPORT_TEST_KAFKA"
+STACK_VARIABLE = "EPASSPORT_TEST_STACK"
 
 
 class Stack(Protocol):
@@ -33,6 +37,10 @@ class Stack(Protocol):
     @property
     def kafka(self) -> Kafka: ...
 
+    def supervisor(self, logs: Path) -> Supervisor:
+        """Runs the services in the same way as the servers."""
+        ...
+
 
 class GivenStack:
     """Servers that somebody else runs."""
@@ -40,6 +48,9 @@ class GivenStack:
     def __init__(self, superuser_dsn: str, bootstrap: str) -> None:
         self.postgres = Postgres(superuser_dsn)
         self.kafka = Kafka(bootstrap)
+
+    def supervisor(self, logs: Path) -> Supervisor:
+        return Supervisor(logs)
 
 
 class EmbeddedStack:
@@ -80,6 +91,9 @@ class EmbeddedStack:
             self._cleanup = cleanup.pop_all()
         return self
 
+    def supervisor(self, logs: Path) -> Supervisor:
+        return Supervisor(logs)
+
     async def _start_both(self) -> None:
         try:
             async with asyncio.TaskGroup() as group:
@@ -105,26 +119,58 @@ async def open_stack(
     durable: bool = True,
     announce: Callable[[str], None] = print,
 ) -> AsyncIterator[Stack]:
-    """The first of: the addresses given in the environment; an embedded stack.
+    """The first of: the addresses given in the environment; containers; an embedded stack.
 
-    announce: told in one line which stack is used.
-    Raises StackUnavailable when just one of the two addresses is given.
+    announce: told in one line which stack is used, and why no containers.
+    Raises StackUnavailable when just one of the two addresses is given, or when containers are
+    asked for by EPASSPORT_TEST_STACK and cannot be had.
     """
-    dsn, bootstrap = os.environ.get(POSTGRES_VARIABLE), os.environ.get(KAFKA_VARIABLE)
-    if (dsn is None) != (bootstrap is None):
-        raise StackUnavailable(f"give both {POSTGRES_VARIABLE} and {KAFKA_VARIABLE}, or neither")
-    if dsn is not None and bootstrap is not None:
-        given = GivenStack(dsn, bootstrap)
-        announce(
-            f"stack: PostgreSQL {await given.postgres.version()} and Kafka as given ({bootstrap})"
-        )
+    given = _given()
+    if given is not None:
+        version = await given.postgres.version()
+        announce(f"stack: PostgreSQL {version} and Kafka as given ({given.kafka.bootstrap})")
         yield given
+        return
+    how = "fsync on" if durable else "fsync off"
+    missing = await asyncio.to_thread(_why_no_containers)
+    if missing is None:
+        from epassport_sandbox.containers import ContainerStack
+
+        async with ContainerStack(folder, durable=durable) as containers:
+            version = await containers.postgres.version()
+            announce(f"stack: containers, PostgreSQL {version}, {how}")
+            yield containers
         return
     async with EmbeddedStack(folder, durable=durable) as stack:
         versions = (await stack.postgres.version(), stack.kafka_server.version)
-        how = "fsync on" if durable else "fsync off"
         announce("stack: embedded PostgreSQL {} and Apache Kafka {}, {}".format(*versions, how))
+        announce(f"       nothing is shown of the container images: {missing}")
         yield stack
+
+
+def _given() -> GivenStack | None:
+    dsn, bootstrap = os.environ.get(POSTGRES_VARIABLE), os.environ.get(KAFKA_VARIABLE)
+    if (dsn is None) != (bootstrap is None):
+        raise StackUnavailable(f"give both {POSTGRES_VARIABLE} and {KAFKA_VARIABLE}, or neither")
+    return None if dsn is None or bootstrap is None else GivenStack(dsn, bootstrap)
+
+
+def _why_no_containers() -> str | None:
+    """None where containers are to be used. Raises StackUnavailable where they must and cannot."""
+    wanted = os.environ.get(STACK_VARIABLE)
+    if wanted not in (None, "containers", "embedded"):
+        raise StackUnavailable(f"{STACK_VARIABLE} is containers or embedded, not {wanted}")
+    if wanted == "embedded":
+        return "not wanted"
+    if find_spec("testcontainers") is None:
+        missing: str | None = "testcontainers is not installed"
+    else:
+        from epassport_sandbox.containers import why_no_containers
+
+        missing = why_no_containers()
+    if wanted == "containers" and missing is not None:
+        raise StackUnavailable(f"{STACK_VARIABLE}=containers, but {missing}")
+    return missing
 
 
 @contextmanager

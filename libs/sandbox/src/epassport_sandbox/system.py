@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 from epassport.ceremony import CeremonyResult, hold_ceremony, paths_in
 from epassport_contracts import ServiceName
@@ -31,6 +32,13 @@ Say = Callable[[str], None]
 def package_of(service: ServiceName) -> str:
     """The Python package of a service: `cloud-profile` is `cloud_profile`."""
     return service.replace("-", "_")
+
+
+def clock_file(folder: Path) -> Path:
+    """In a folder of its own, which a container can be shown: the file is replaced at each move."""
+    own = folder / "time"
+    own.mkdir(exist_ok=True)
+    return own / "offset-seconds"
 
 
 def database_of(service: ServiceName) -> str:
@@ -63,6 +71,16 @@ class System:
             within=within,
         )
 
+    async def run_once(self, service: ServiceName, command: str) -> tuple[int, str]:
+        """Exit code of `python -m <package> <command>`, and what it said."""
+        name = f"{command}-{service}-{uuid4().hex}"
+        child = await self.processes.start(
+            name, package_of(service), command, environment=self.environments[service]
+        )
+        child.expected_to_end = True
+        code = await child.wait()
+        return code, await asyncio.to_thread(child.log.read_text)
+
     def dsn(self, service: ServiceName) -> str:
         return self.stack.postgres.dsn(database_of(service))
 
@@ -77,10 +95,10 @@ async def open_system(
     """
     async with AsyncExitStack() as closing:
         folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs yet
-        clock = MovableClock(folder / "clock")
+        clock = MovableClock(clock_file(folder))
         keys = _keys(folder / "keys", clock)
         issuer = await closing.enter_async_context(Issuer(now=clock.now))
-        processes = await closing.enter_async_context(Supervisor(folder / "logs"))
+        processes = await closing.enter_async_context(stack.supervisor(folder / "logs"))
         urls = {service: f"http://127.0.0.1:{free_port()}" for service in services}
         environments = {
             service: _environment(service, folder, stack, keys, clock, issuer, urls[service])

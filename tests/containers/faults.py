@@ -1,0 +1,196 @@
+"""`python -m tests.containers.faults`: containers are killed and paused under citizens on the road.
+
+One run a fault: citizens start, the container is killed (and started again) or paused (and let
+go on), the citizens arrive, and everything comes to rest within the stated time; then invariants
+1 to 3 are checked over all data. Exit 1 where a cell is red. The images are those that `make
+images` built.
+"""
+
+import argparse
+import asyncio
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+
+from epassport_contracts import ServiceName
+from epassport_sandbox.citizens import Citizen, citizens
+from epassport_sandbox.client import TookTooLong
+from epassport_sandbox.containers import ContainerServer, ContainerStack
+from epassport_sandbox.invariants import (
+    DELIVERY,
+    REPLAYED,
+    VERSIONS,
+    check_invariants,
+    settle,
+)
+from epassport_sandbox.kafka import broker_not_ready
+from epassport_sandbox.postgres import server_not_ready
+from epassport_sandbox.running import Session, open_session
+from tests.containers.patience import patient_road
+
+PAGE = Path(__file__).parents[2] / "docs" / "faults-containers.md"
+COMMAND = "make faults-containers"
+SEED, FULL_AGE = 77, 18
+PAUSE_SECONDS = 8.0
+START = timedelta(seconds=180)
+AT_REST = timedelta(seconds=60)
+"""So long after the last fault has healed and the last citizen arrived, nothing is on its way."""
+
+HEAD = """\
+# Faults on containers
+
+Written by `{command}`. {citizens} citizens walk the whole road in each run, half of them under way
+when the fault strikes. The stack is durable (fsync on) and stays the same for all runs, so the last
+one checks everybody's data. Killed containers are started again at once, paused ones go on after
+{pause} s. At rest: no outbox row, no task, no consumer behind, counted from the last arrival;
+stated bound {rest} s.
+
+"""
+
+KILL, PAUSE = "kill -9", "pause"
+PARTS = (*ServiceName, "kafka", "postgres")
+INVARIANTS = (VERSIONS, DELIVERY, REPLAYED)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run. rest_seconds: None where something was still on its way when the time was over."""
+
+    part: str
+    fault: str
+    passports: int
+    wanted: int
+    violations: dict[str, int]
+    rest_seconds: float | None
+
+    @property
+    def holds(self) -> bool:
+        at_rest = self.rest_seconds is not None and self.passports == self.wanted
+        return at_rest and not any(self.violations.values())
+
+    def row(self) -> str:
+        broken = [f"{n} broken" if (n := self.violations[name]) else "holds" for name in INVARIANTS]
+        rest = "never" if self.rest_seconds is None else f"{self.rest_seconds:.1f} s"
+        arrived = f"{self.passports} of {self.wanted}"
+        return f"| {self.part} | {self.fault} | {arrived} | {' | '.join(broken)} | {rest} |"
+
+
+async def play(session: Session, part: str, fault: str, people: Sequence[Citizen]) -> Result:
+    """Half of the people are on the road when it strikes, the others set out during it."""
+    async with patient_road(session) as road:
+        walking = [asyncio.create_task(road.whole(citizen)) for citizen in people[::2]]
+        await _a_step_is_taken(road.steps.seconds, walking)
+        walking += [asyncio.create_task(road.whole(citizen)) for citizen in people[1::2]]
+        await (_kill if fault == KILL else _pause)(session, part)
+        walks = await asyncio.gather(*walking)
+    started = time.perf_counter()
+    rest: float | None = None
+    try:
+        await settle(session.system, within=AT_REST)
+        rest = time.perf_counter() - started
+    except TookTooLong as late:
+        print(late, file=sys.stderr)
+    found = await check_invariants(session.system)
+    for name, told in found.violations.items():
+        print("\n".join(f"{part}, {fault}: {name}: {one}" for one in told[:20]), file=sys.stderr)
+    counts = {name: len(found.violations.get(name, ())) for name in INVARIANTS}
+    return Result(part, fault, len(walks), len(people), counts, rest)
+
+
+async def _a_step_is_taken(steps: object, walking: "Sequence[asyncio.Task[object]]") -> None:
+    async with asyncio.timeout(60):
+        while not steps:
+            if failed := next((task for task in walking if task.done()), None):
+                failed.result()
+            await asyncio.sleep(0.05)
+
+
+async def _kill(session: Session, part: str) -> None:
+    """By the engine, as a machine's memory limit does it; then what an orchestrator does."""
+    system = session.system
+    server = _server(session, part)
+    child = system.processes.children[part] if server is None else server.child
+    child.kill(signal.SIGKILL)
+    await child.wait()
+    if server is None:
+        await system.start(ServiceName(part), within=START)
+        return
+    await server.start_again()
+    await server.child.until_ready(_probe(session, part), within=START)
+
+
+async def _pause(session: Session, part: str) -> None:
+    server = _server(session, part)
+    child = session.system.processes.children[part] if server is None else server.child
+    child.kill(signal.SIGSTOP)
+    await asyncio.sleep(PAUSE_SECONDS)
+    child.kill(signal.SIGCONT)
+
+
+def _server(session: Session, part: str) -> ContainerServer | None:
+    stack = session.system.stack
+    assert isinstance(stack, ContainerStack)
+    return {"kafka": stack.kafka_server, "postgres": stack.postgres_server}.get(part)
+
+
+def _probe(session: Session, part: str) -> Callable[[], Awaitable[str | None]]:
+    stack = session.system.stack
+    if part == "postgres":
+        return lambda: server_not_ready(stack.postgres)
+    return lambda: broker_not_ready(stack.kafka, int(stack.kafka.bootstrap.rpartition(":")[2]))
+
+
+def page(results: Sequence[Result], citizens_each: int) -> str:
+    heads = ["container", "fault", "passports in force", *INVARIANTS, "at rest after"]
+    held = sum(result.holds for result in results)
+    return (
+        HEAD.format(
+            command=f"{COMMAND} WRITE=1",
+            citizens=citizens_each,
+            pause=f"{PAUSE_SECONDS:g}",
+            rest=f"{AT_REST.total_seconds():g}",
+        )
+        + f"| {' | '.join(heads)} |\n| {' | '.join('---' for _ in heads)} |\n"
+        + "".join(f"{result.row()}\n" for result in results)
+        + f"\n{held} of {len(results)} runs hold.\n"
+    )
+
+
+async def run(options: argparse.Namespace) -> int:
+    parts = [options.part] if options.part else PARTS
+    plan = [(part, fault) for part in parts for fault in (KILL, PAUSE)]
+    today_needs = options.citizens * len(plan)
+    folder = Path(tempfile.mkdtemp(prefix="epassport-faults-containers-"))
+    results: list[Result] = []
+    async with (
+        ContainerStack(folder / "stack", durable=True) as stack,
+        open_session(folder, fingers=today_needs, stack=stack) as session,
+    ):
+        today = session.system.clock.now().date()
+        grown = (one for one in citizens(SEED, 10 * today_needs, today)
+                 if one.age(today) >= FULL_AGE and one.paper_passport is not None)  # fmt: skip
+        for part, fault in plan:
+            people = list(islice(grown, options.citizens))
+            results.append(await play(session, part, fault, people))
+            print(results[-1].row(), flush=True)
+    if options.write:
+        PAGE.write_text(page(results, options.citizens))
+    return 0 if all(result.holds for result in results) else 1
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(prog="python -m tests.containers.faults")
+    options.add_argument("--citizens", type=int, default=4, help="in each run")
+    options.add_argument("--part", choices=PARTS, help="this container only")
+    options.add_argument("--write", action="store_true", help=f"write docs/{PAGE.name}")
+    return asyncio.run(run(options.parse_args()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

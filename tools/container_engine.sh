@@ -1,0 +1,57 @@
+#!/bin/sh
+# tools/container_engine.sh COMMAND…: run it where a container engine answers.
+#
+# One that answers already is used and left alone. Else, as root on Debian, an engine of our own runs
+# for the time of the command: its layers stay in the cache for the next one, its socket is private.
+set -eu
+
+if docker version >/dev/null 2>&1; then
+    exec "$@"
+fi
+if [ "$(id -u)" != 0 ]; then
+    echo "no container engine answers (docker version); as root one is started here" >&2
+    exit 1
+fi
+"$(dirname "$0")/need.sh" dockerd debootstrap
+
+data=${EPASSPORT_CACHE:-.cache}/engine
+mkdir -p "$data"
+exec 9>"$data.lock"
+flock 9
+folder=$(mktemp -d)
+export DOCKER_HOST="unix://$folder/docker.sock"
+engine=
+
+stop() {
+    if [ -n "$engine" ]; then
+        kill "$engine" 2>/dev/null || true
+        wait "$engine" 2>/dev/null || true
+    fi
+    rm -rf "$folder"
+}
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# start OPTION…: true when it answers within half a minute. It dies with this script.
+start() {
+    setpriv --pdeathsig TERM dockerd --data-root "$data" --exec-root "$folder/run" \
+        --pidfile "$folder/pid" --host "$DOCKER_HOST" "$@" >"$folder/log" 2>&1 9>&- &
+    engine=$!
+    for _ in $(seq 150); do
+        docker version >/dev/null 2>&1 && return 0
+        kill -0 "$engine" 2>/dev/null || return 1
+        sleep 0.2
+    done
+    kill "$engine"
+    return 1
+}
+
+# Where the firewall may not be touched, the host's own network is all there is; it is enough.
+if ! start && ! start --bridge=none --iptables=false; then
+    tail -n 5 "$folder/log" >&2
+    exit 1
+fi
+status=0
+"$@" || status=$?
+exit "$status"
