@@ -117,7 +117,6 @@ async def _pilot(citizens: int, folder: Path, console: Console) -> int:
     return 0 if result["invariants_hold"] else 1
 
 
-<<<<<<< HEAD
 async def _duplicates(citizens: int, folder: Path, console: Console) -> int:
     """One in a hundred comes twice, and at least one."""
     async with _open(folder, citizens, console, services=(ENROLLMENT, BIOMETRICS)) as session:
@@ -134,19 +133,13 @@ async def _duplicates(citizens: int, folder: Path, console: Console) -> int:
 def _open(
     folder: Path, citizens: int, console: Console, *, services: Sequence[ServiceName] = ALL
 ) -> AbstractAsyncContextManager[Session]:
-    def say(text: str) -> None:
-        console.print(f"[dim]·[/] {text}")
-
-    return open_session(folder / "system", fingers=max(citizens, 8), services=services, say=say)
-=======
-def _open(folder: Path, citizens: int, console: Console) -> AbstractAsyncContextManager[Session]:
     fingers = max(citizens, LEAST_FINGERS)
-    return open_session(folder / "system", fingers=fingers, say=partial(_say, console))
+    say = partial(_say, console)
+    return open_session(folder / "system", fingers=fingers, services=services, say=say)
 
 
 def _say(console: Console, text: str) -> None:
     console.print(f"[dim]·[/] {text}")
->>>>>>> 182879c (Containers: one Dockerfile for all images, stand-ins for upstream images, a compose file that walks the demo)
 
 
 def _addresses(session: Session, console: Console) -> None:

@@ -55,6 +55,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Response:
+    """Of one request: status and body as they came."""
     status: int
     body: bytes
 
@@ -142,7 +143,7 @@ class Client:
 
     async def _got(
         self, url: str, wanted: Mapping[str, str], headers: Mapping[str, str]
-    ) -> _Response:
+    ) -> Response:
         async with self._http.get(url, params=wanted, headers=headers) as response:
             return Response(response.status, await response.read())
 
