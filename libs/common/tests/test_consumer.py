@@ -2,16 +2,19 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from uuid import uuid4
 
 import asyncpg
 import pytest
 import pytest_asyncio
+from aiokafka.errors import KafkaError
 from kafka_notes import (
     AT,
     IDS,
     SERVICE,
     NoteLost,
     Notes,
+    clients_of,
     consuming,
     damaged,
     headers_of,
@@ -28,6 +31,7 @@ from kafka_notes import (
 from structlog.testing import capture_logs
 
 from epassport.actor import service_actor
+from epassport.consumer import ConsumerRunner
 from epassport.database import Connection, Database
 from epassport.draining import ParkedStreams
 from epassport.errors import KeyPending, NotThere, Poison
@@ -533,3 +537,21 @@ async def test_a_topic_made_anew_is_not_taken_for_applied(db: Database, kafka: s
                 await connection.execute("UPDATE consumer_offsets SET next_offset = 0")
             await until(first_applied)
     assert await notes(db) == ["a1"]
+
+
+async def test_a_topic_that_is_missing_is_not_made_by_who_reads_it(
+    db: Database, kafka: str
+) -> None:
+    """Made by the way it would have the broker's defaults, and a key its partition for life."""
+    missing = Topic(f"test.{uuid4().hex}.v1", frozenset({SERVICE}), (), partitions=1)
+    clients = clients_of(kafka)
+    runner = ConsumerRunner(db, SERVICE, [Notes(missing)], clients, topics={missing.name: missing})
+    with pytest.raises(KafkaError):
+        await runner.start()
+    await runner.stop()
+    admin = clients.admin()
+    await admin.start()
+    try:
+        assert missing.name not in await admin.list_topics()
+    finally:
+        await admin.close()

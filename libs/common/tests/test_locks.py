@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from lock_waits import in_own_transaction, session, waits_for_a_lock
-from shelf_aggregate import PutBox, TakeBoxes, shelf
+from shelf_aggregate import AddRoom, PutBox, Relabel, TakeBoxes, shelf
 from shelf_store import AT, accepted, envelope, group_of, opened, send
 
 from epassport import Accepted
@@ -121,3 +121,22 @@ async def test_groups_that_want_the_same_in_another_order_wait_for_each_other_in
         await undecided.rollback()
         assert all(isinstance(outcome, Accepted) for outcome in await waiting)
         assert len(await coming) == 2
+
+
+async def test_capacities_are_locked_in_the_order_of_their_kinds(
+    group: Group, database: str
+) -> None:
+    """Who waits for "room" has not taken "wall" yet, in whatever order it wants them."""
+    await send(group, "s", AddRoom(AT, 5))
+    await send(group, "s", Relabel(AT, "old", "first", "red", frees=5))
+    async with session(database) as third:
+        held = third.transaction()
+        await held.start()
+        await third.execute("SELECT FROM capacities WHERE kind = 'room' FOR UPDATE")
+        wants_both = envelope("t", Relabel(AT, "old", "new", "blue", room=1, frees=1))
+        waiting = asyncio.create_task(in_own_transaction(database, group, wants_both))
+        assert await waits_for_a_lock(database, waiting)
+        await third.execute("SELECT FROM capacities WHERE kind = 'wall' FOR UPDATE NOWAIT")
+        await held.rollback()
+        (outcome,) = await waiting
+    assert isinstance(outcome, Accepted)

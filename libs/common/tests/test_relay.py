@@ -28,11 +28,12 @@ from kafka_notes import (
     until,
     waiting_in_outbox,
 )
+from structlog.testing import capture_logs
 
 from epassport.database import Database
 from epassport.errors import Unsafe
 from epassport.outbox import FENCED_SHARD, SHARDS, shard_of
-from epassport.relay import Relay
+from epassport.relay import STATEMENT_SECONDS, Relay
 from epassport.sending import FencedSender, Outgoing, confirmed_prefixes
 from epassport.signals import Signals
 from epassport_contracts import ServiceName
@@ -263,6 +264,29 @@ async def test_after_a_failed_send_a_key_goes_on_at_its_first_unsent_record(
         await until(all_applied)
         assert [text[0] for text in await notes(opened)] == ["1", "2", "3"]
     await opened.close()
+
+
+async def test_a_deletion_that_reaches_a_second_is_given_up_and_its_records_are_sent_again(
+    dsn: str, kafka: str
+) -> None:
+    topic = await new_topic(kafka)
+    await put_out(dsn, topic, life("a", 1, 3))
+    holding = await asyncpg.connect(dsn)
+    held = holding.transaction()
+    await held.start()
+    await holding.execute("SELECT FROM outbox FOR UPDATE")
+    with capture_logs() as lines:
+
+        async def given_up() -> bool:
+            return any(line.get("fault") == "TimeoutError" for line in lines)
+
+        async with relaying(dsn, kafka):
+            async with asyncio.timeout(STATEMENT_SECONDS - 1):  # which would end it anyway
+                await until(given_up)
+            await held.rollback()
+            await emptied(dsn)
+    await holding.close()
+    assert first_times(await texts(kafka, topic, "a")) == ["a1", "a2", "a3"]
 
 
 async def test_an_older_producer_of_a_fenced_shard_writes_nothing_visible(kafka: str) -> None:

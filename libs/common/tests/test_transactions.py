@@ -181,3 +181,15 @@ async def test_the_age_of_the_oldest_writing_transaction_is_a_metric(
         await metrics.sample(db)
         (sample,) = metrics.OLDEST_TRANSACTION_SECONDS.collect()[0].samples
     assert sample.value > at_least
+
+
+async def test_the_first_group_of_a_connection_asks_the_server_about_no_type(
+    db: Database, lone: Database
+) -> None:
+    """It would while it holds its streams' locks."""
+    asked: list[str] = []
+    async with lone.pool.acquire() as connection:
+        connection.add_query_logger(lambda record: asked.append(record.query))
+    await send(group_of(lone), "s", PutBox(AT, label="winter"))
+    assert asked
+    assert [query for query in asked if "pg_catalog" in query or "typinfo" in query] == []

@@ -7,13 +7,14 @@ topics have a shard of their own, because its relay sends in transactions (see `
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import orjson
 from asyncpg import Connection
 from asyncpg import Record as Row
 
 from epassport.catalog import Publication
+from epassport.database import TRANSACTION_SECONDS
 from epassport.database import Connection as AnyConnection
 from epassport.wire import Record
 from epassport_contracts.registry import BY_NAME, Cleanup
@@ -35,8 +36,7 @@ def shard_of(topic: str, key: str) -> int:
     return zlib.crc32(key.encode()) % SHARDS
 
 
-@dataclass(frozen=True)
-class OutboxRow:
+class OutboxRow(NamedTuple):
     position: int
     topic: str
     key: str
@@ -73,7 +73,7 @@ async def read_shard(
             row["position"],
             row["aggregatetype"],
             row["aggregateid"],
-            json.loads(row["headers"]),
+            orjson.loads(row["headers"]),
             row["payload"],
         )
         for row in rows
@@ -128,7 +128,12 @@ async def write_tombstones(
 
 
 async def forget(session: "Connection[Row]", positions: Sequence[int]) -> None:
-    await session.execute("DELETE FROM outbox WHERE position = ANY($1::bigint[])", positions)
+    """Raises TimeoutError where it would be a writing transaction of more than a second."""
+    await session.execute(
+        "DELETE FROM outbox WHERE position = ANY($1::bigint[])",
+        positions,
+        timeout=TRANSACTION_SECONDS,
+    )
 
 
 async def oldest_seconds(session: "Connection[Row]", shard: int) -> float:

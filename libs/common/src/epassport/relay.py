@@ -106,7 +106,7 @@ class _Wire:
         headers, value = row.headers, row.payload
         if self._sign is not None and value is not None and _is_public(self._topics[row.topic]):
             headers, value = {"content-type": "application/jose"}, self._sign(structured(row))
-        octets = tuple((name, text.encode()) for name, text in headers.items())
+        octets = [(name, text.encode()) for name, text in headers.items()]
         return Outgoing(row.position, row.topic, row.key.encode(), octets, value)
 
 
@@ -128,6 +128,7 @@ class _ShardRelay:
         self._wire = wire
         self._backoff = Backoff(timedelta(milliseconds=100), timedelta(seconds=10))
         self._next_age = 0.0
+        self._at_most = BATCH
         labels = (service, str(shard))
         self._sent = metrics.RELAY_SENT.labels(*labels)
         self._faults = metrics.RELAY_FAULTS.labels(*labels)
@@ -206,16 +207,27 @@ class _ShardRelay:
 
     async def _cycle(self, session: "asyncpg.Connection[asyncpg.Record]", sender: Sender) -> int:
         """One batch; returns how many rows it held. Raises SendFailed."""
-        rows: Sequence[OutboxRow] = await read_shard(session, self._shard, at_most=BATCH)
+        rows: Sequence[OutboxRow] = await read_shard(session, self._shard, at_most=self._at_most)
         if not rows:
             return 0
         sent = await _touching(session, sender.send([self._wire.record(row) for row in rows]))
         if sent.confirmed:
-            await forget(session, sent.confirmed)
-            self._sent.inc(len(sent.confirmed))
+            await self._forget(session, sent.confirmed)
         if sent.fault is not None:
             raise SendFailed from sent.fault
         return len(rows)
+
+    async def _forget(
+        self, session: "asyncpg.Connection[asyncpg.Record]", positions: Sequence[int]
+    ) -> None:
+        """What takes too long is sent again, half as much at once."""
+        try:
+            await forget(session, positions)
+        except TimeoutError:
+            self._at_most = max(1, len(positions) // 2)
+            raise
+        self._sent.inc(len(positions))
+        self._at_most = min(BATCH, self._at_most * 2)
 
     async def _measure_age(self, session: "asyncpg.Connection[asyncpg.Record]") -> None:
         if monotonic() >= self._next_age:
