@@ -4,9 +4,11 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+import orjson
 from pydantic import TypeAdapter
 
 from epassport.actor import Actor
@@ -116,12 +118,34 @@ class EventCodec:
         return self._adapters.keys()
 
 
-_ORIGIN: TypeAdapter[Origin] = TypeAdapter(Origin)
+_ACTOR: TypeAdapter[Actor] = TypeAdapter(Actor)
+_REMEMBERED_ACTORS = 4096
+"""The same few hundred people act all day; reading or writing one anew costs 5 us an event."""
 
 
 def encode_origin(origin: Origin) -> str:
-    return _ORIGIN.dump_json(origin).decode()
+    causation = "null" if origin.causation_id is None else f'"{origin.causation_id}"'
+    return (
+        f'{{"actor":{_encode_actor(origin.actor)},"correlation_id":"{origin.correlation_id}",'
+        f'"causation_id":{causation}}}'
+    )
 
 
 def decode_origin(data: str) -> Origin:
-    return _ORIGIN.validate_json(data)
+    tree = orjson.loads(data)
+    causation = tree["causation_id"]
+    return Origin(
+        _decode_actor(orjson.dumps(tree["actor"])),
+        UUID(tree["correlation_id"]),
+        None if causation is None else UUID(causation),
+    )
+
+
+@lru_cache(_REMEMBERED_ACTORS)
+def _encode_actor(actor: Actor) -> str:
+    return _ACTOR.dump_json(actor).decode()
+
+
+@lru_cache(_REMEMBERED_ACTORS)
+def _decode_actor(octets: bytes) -> Actor:
+    return _ACTOR.validate_json(octets)

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from uuid import UUID, uuid5
 
 import asyncpg
+import orjson
 
 from epassport import signals as names
 from epassport import store
@@ -43,7 +44,7 @@ from epassport.decider import (
     Take,
 )
 from epassport.errors import Erased, GroupConflict, RecordTooLarge, TransactionTooLong
-from epassport.events import Recorded, encode_origin
+from epassport.events import Origin, Recorded, encode_origin
 from epassport.outbox import shard_of
 from epassport.personal import Personal
 from epassport.signals import Signals
@@ -308,7 +309,7 @@ class Group:
                 case.outcome.reason if isinstance(case.outcome, Rejected) else None,
                 version,
                 transaction_id if case.facts else None,
-                json.dumps({} if rejected else dict(case.envelope.answer)),
+                "{}" if rejected else orjson.dumps(dict(case.envelope.answer)).decode(),
                 case.stream if case.facts else None,
             )
         )
@@ -347,20 +348,20 @@ class Group:
                 publication.topic,
                 publication.key,
                 publication.event.type_name(),
-                json.dumps(dict(record.headers)),
+                orjson.dumps(dict(record.headers)).decode(),
                 record.payload,
             )
         )
 
     def _add_tasks(self, rows: store.Write, event: Recorded[Any], state: Any) -> None:
         for start in self._catalog.tasks(event, state):
-            follow_up = replace(event.origin, causation_id=event.event_id)
+            follow_up = Origin(event.actor, event.origin.correlation_id, event.event_id)
             rows.tasks.append(
                 (
                     uuid5(event.event_id, start.kind),
                     start.kind,
                     event.stream,
-                    json.dumps(start.input),
+                    orjson.dumps(start.input).decode(),
                     encode_origin(follow_up),
                     start.step,
                     start.region,
@@ -455,8 +456,20 @@ async def _settle_capacities(connection: Connection, cases: Sequence[_Case]) -> 
 
 def _secrets_of(fact: Any) -> list[Personal[Any]]:
     return [
-        value for item in fields(fact) if isinstance(value := getattr(fact, item.name), Personal)
+        value
+        for name in _members_of(type(fact))
+        if isinstance(value := getattr(fact, name), Personal)
     ]
+
+
+_MEMBERS: dict[type, tuple[str, ...]] = {}
+
+
+def _members_of(event_type: type) -> tuple[str, ...]:
+    """Asked for twice an event; `fields` makes them anew each time."""
+    if event_type not in _MEMBERS:
+        _MEMBERS[event_type] = tuple(item.name for item in fields(event_type))
+    return _MEMBERS[event_type]
 
 
 def _seal(fact: Any, keys: SealingKeys | None) -> Any:
@@ -464,11 +477,11 @@ def _seal(fact: Any, keys: SealingKeys | None) -> Any:
     if keys is None:
         return fact
     changes = {
-        item.name: keys.seal(value.subject, value.field, value.value)
+        name: keys.seal(value.subject, value.field, value.value)
         if value.required or keys.can_seal(value.subject, value.field)
         else None
-        for item in fields(fact)
-        if isinstance(value := getattr(fact, item.name), Personal)
+        for name in _members_of(type(fact))
+        if isinstance(value := getattr(fact, name), Personal)
     }
     return replace(fact, **changes) if changes else fact
 
@@ -477,7 +490,7 @@ def _note_tokens(cases: Sequence[_Case], positions: dict[str, int]) -> None:
     for case in cases:
         if case.facts and isinstance(case.outcome, Accepted):
             token = Token(case.head.transaction_id, positions[case.stream])
-            case.outcome = replace(case.outcome, token=token)
+            case.outcome = Accepted(case.stream, case.outcome.version, token, case.envelope.answer)
 
 
 def _written(rows: store.Write) -> set[str]:

@@ -141,7 +141,7 @@ async def take_claims(
         [claim.kind for _, claim in ordered],
         [claim.digest for _, claim in ordered],
     )
-    await connection.execute(
+    inserted = await connection.execute(
         """
         INSERT INTO claims (kind, digest, stream_id, subject)
         SELECT * FROM unnest($1::text[], $2::bytea[], $3::text[], $4::uuid[])
@@ -151,6 +151,8 @@ async def take_claims(
         [stream for stream, _ in ordered],
         [claim.subject for _, claim in ordered],
     )
+    if inserted == f"INSERT 0 {len(ordered)}":
+        return set()
     rows = await connection.fetch(
         """
         SELECT c.kind, c.digest, c.stream_id

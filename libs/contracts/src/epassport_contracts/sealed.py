@@ -6,7 +6,7 @@ associated data is every member but `nonce` and `ct`, so that an envelope cannot
 moved to another person, purpose or field unnoticed.
 """
 
-import base64
+import binascii
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
@@ -29,12 +29,12 @@ class DataPurpose(StrEnum):
 
 def _decode(value: object) -> object:
     if isinstance(value, str):
-        return base64.b64decode(value, validate=True)
+        return binascii.a2b_base64(value, strict_mode=True)
     return value
 
 
 def _encode(value: bytes) -> str:
-    return base64.b64encode(value).decode("ascii")
+    return binascii.b2a_base64(value, newline=False).decode("ascii")
 
 
 Base64Bytes = Annotated[
