@@ -22,7 +22,7 @@ READY := $(VENV) $(KAFKA_JARS) $(ENGINE_CLASSES)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: images test-containers faults-containers demo up pilot check lint types walls pins generated deployment unit tokens test conformance fuzz faults bench clean help biometrics-2000 report-biometrics
+.PHONY: images test-containers faults-containers demo up pilot check lint types walls pins generated deployment unit tokens test conformance fuzz faults bench soak clean help biometrics-2000 report-biometrics
 
 demo: $(READY) ## watch passports go from application to a checked QR code (CITIZENS=25)
 	$(PYTHON) -m epassport_sandbox demo $(if $(CITIZENS),--citizens $(CITIZENS))
@@ -102,6 +102,9 @@ bench: $(READY) ## ours against the bare work nobody can avoid; writes build/ben
 
 report-biometrics: $(READY) ## scores and errors of generated fingers as pictures, in build/biometrics/
 	$(PYTHON) -m tests.benchmarks.recognition_report
+
+soak: $(READY) ## half the load for a while: memory, outbox, lag, dead rows stay flat (MINUTES=15)
+	$(PYTHON) -m tests.benchmarks.soak --minutes $(or $(MINUTES),15)
 
 clean: ## remove everything that make has made, downloads too
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
