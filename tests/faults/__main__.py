@@ -1,8 +1,8 @@
 """`python -m tests.faults`: rounds of every fault in turn, and the table of what held.
 
-Every fault gets its first seed, then its second one and so on, until the time is over and each
-had three. Exit 1 where an invariant broke or a planted bug was not found. A round that broke
-something is followed by a fresh cluster; its logs stay, and the command that repeats it is told.
+Every fault gets its first seed, then its second one and so on: three of each, or as many as fit
+into the given minutes. Exit 1 where an invariant broke or a planted bug was not found. A round that
+broke something is followed by a fresh cluster; its logs stay, and how to repeat it is told.
 """
 
 import argparse
@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
-from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
@@ -20,10 +19,10 @@ from tests.faults.campaign import Result, play
 from tests.faults.cluster import APART, TOGETHER, Role, open_cluster
 from tests.faults.nemesis import why_not
 from tests.faults.planted import VARIABLE, Bug
-from tests.faults.report import PAGE, Caught, bugs, page, table
+from tests.faults.report import BUGS, PAGE, ROUNDS, Caught, Round, bugs, note, page, table
 from tests.faults.schedule import FAULTS, Schedule, schedule
 
-LEAST_SEEDS = 3
+SEEDS = 3
 ROUNDS_FOR_A_BUG = 5
 UNDER = {
     Bug.COMMIT_BEFORE_APPLY: "PostgreSQL: connections lost",
@@ -36,38 +35,43 @@ UNDER = {
 
 def main() -> int:
     options = argparse.ArgumentParser(prog="python -m tests.faults", allow_abbrev=False)
-    options.add_argument("--minutes", type=float, default=0, help="at least so long")
-    options.add_argument("--seeds", type=int, default=LEAST_SEEDS, help="of each, at least")
-    options.add_argument("--fault", choices=list(FAULTS), help="this one only")
+    options.add_argument("--minutes", type=float, help=f"so long, instead of {SEEDS} seeds")
+    options.add_argument("--fault", choices=list(FAULTS), metavar="NAME", help="this one only")
     options.add_argument("--seed", type=int, help="this one only")
-    options.add_argument("--no-bugs", action="store_true", help="plant none")
+    options.add_argument("--only", choices=("bugs", "rounds"), help="planted bugs, or rounds")
     options.add_argument("--write", action="store_true", help=f"write docs/{PAGE.name}")
-    asked = options.parse_args()
-    return asyncio.run(_run(asked))
+    return asyncio.run(_run(options.parse_args()))
 
 
 async def _run(asked: argparse.Namespace) -> int:
-    caught = [] if asked.no_bugs or asked.fault else [await catch(bug) for bug in Bug]
-    print("\n".join(bugs(caught)), flush=True)
     skipped: list[str] = []
-    schedules = _schedules(asked, skipped)
-    results = [result async for result in rounds(schedules, APART)]
-    print("\n".join([*table(results), *skipped]), flush=True)
+    played, caught = [], []
+    if asked.only != "bugs":
+        async for result in rounds(_schedules(asked, skipped), APART):
+            played.append(Round.of(result))
+            note(ROUNDS, played[-1])
+    if asked.only != "rounds" and asked.fault is None:
+        for bug in Bug:
+            caught.append(await catch(bug))
+            note(BUGS, caught[-1])
+    print("\n".join([*table(played), *skipped, *bugs(caught)]), flush=True)
     if asked.write:
-        command = f"make faults MINUTES={asked.minutes:g} WRITE=1"
-        PAGE.write_text(page(command, results, caught, skipped))
-    holds = all(result.holds for result in results)
-    return 0 if holds and all(one.rounds is not None for one in caught) else 1
+        PAGE.write_text(page(_command(asked), skipped))
+    missed = any(one.rounds is None for one in caught)
+    return 1 if missed or any(one.broken for one in played) else 0
+
+
+def _command(asked: argparse.Namespace) -> str:
+    minutes = f" MINUTES={asked.minutes:g}" if asked.minutes else ""
+    return f"make faults{minutes} WRITE=1"
 
 
 def _schedules(asked: argparse.Namespace, skipped: list[str]) -> Iterator[Schedule]:
-    ends = time.monotonic() + timedelta(minutes=asked.minutes).total_seconds()
-    if asked.seed is not None:
-        yield from (schedule(fault, asked.seed) for fault in _named(asked))
-        return
-    for seed in count(1):
+    seeds = count(1) if asked.minutes else range(1, SEEDS + 1)
+    ends = time.monotonic() + 60 * (asked.minutes or float("inf"))
+    for seed in seeds if asked.seed is None else [asked.seed]:
         for fault in _named(asked):
-            if seed > asked.seeds and time.monotonic() > ends:
+            if time.monotonic() > ends:
                 return
             plan = schedule(fault, seed)
             lacking = why_not([blow.act for blow in plan.blows])

@@ -1,44 +1,79 @@
-"""Results as a table: fault x invariant x rounds x seeds, and which planted bug was found when."""
+"""Results as a table: fault x invariant x rounds x seeds, and which planted bug was found when.
 
+Every round and every caught bug is noted in build/faults as it ends, so that a run that is stopped
+has lost nothing; the page is made of what stands there.
+"""
+
+import json
 import os
 import platform
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.faults.campaign import LAG_GONE, Result
 from tests.faults.checker import Invariant
-from tests.faults.planted import Bug
 
-PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "faults.md"
+ROUNDS = ROOT / "build" / "faults" / "rounds.jsonl"
+BUGS = ROOT / "build" / "faults" / "bugs.jsonl"
 HOLDS = "holds"
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round as it is noted. broken: the invariants that did not hold."""
+
+    fault: str
+    seed: int
+    operations: int
+    lag_seconds: float | None
+    broken: Sequence[str]
+
+    @classmethod
+    def of(cls, result: Result) -> "Round":
+        broken = [invariant for invariant, found in result.findings.items() if found]
+        plan = result.schedule
+        return cls(plan.fault, plan.seed, result.acknowledged, result.lag_seconds, broken)
 
 
 @dataclass(frozen=True)
 class Caught:
     """rounds: until it was found, None where it was not. by: the invariants that were broken."""
 
-    bug: Bug
+    bug: str
     fault: str
     rounds: int | None
     by: Sequence[str] = ()
     finding: str = ""
 
 
-def table(results: Iterable[Result]) -> list[str]:
-    rounds: dict[str, list[Result]] = defaultdict(list)
-    for result in results:
-        rounds[result.schedule.fault].append(result)
+def note(file: Path, what: Round | Caught) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as lines:
+        lines.write(json.dumps(asdict(what)) + "\n")
+
+
+def noted(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def table(rounds: Iterable[Round]) -> list[str]:
+    by_fault: dict[str, list[Round]] = defaultdict(list)
+    for one in rounds:
+        by_fault[one.fault].append(one)
     heads = ["fault", "rounds", "seeds", "operations", *Invariant, "lag gone after, worst"]
     lines = [_line(heads), _line(["---"] * len(heads))]
-    for fault, played in rounds.items():
-        lags = [result.lag_seconds for result in played if result.lag_seconds is not None]
+    for fault, played in by_fault.items():
+        lags = [one.lag_seconds for one in played if one.lag_seconds is not None]
         cells = [
             fault,
             str(len(played)),
-            _ranges({result.schedule.seed for result in played}),
-            str(sum(result.acknowledged for result in played)),
+            _ranges({one.seed for one in played}),
+            str(sum(one.operations for one in played)),
             *(_verdict(played, invariant) for invariant in Invariant),
             f"{max(lags):.1f} s" if lags else "-",
         ]
@@ -55,13 +90,13 @@ def bugs(caught: Iterable[Caught]) -> list[str]:
     return lines
 
 
-def page(
-    command: str, results: Sequence[Result], caught: Sequence[Caught], skipped: Sequence[str]
-) -> str:
-    operations = sum(result.acknowledged for result in results)
+def page(command: str, skipped: Sequence[str]) -> str:
+    rounds = [Round(**row) for row in noted(ROUNDS)]
+    caught = {row["bug"]: Caught(**row) for row in noted(BUGS)}
+    operations = sum(one.operations for one in rounds)
     paragraphs = [
         "# The runtime under fire",
-        f"Written by `{command}`: {len(results)} rounds, {operations:,} acknowledged operations, on"
+        f"Written by `{command}`: {len(rounds)} rounds, {operations:,} acknowledged operations, on"
         f" {os.cpu_count()} cores ({platform.machine()}), everything on one machine. The same"
         " fault and seed give the same schedule of blows:"
         ' `make faults FAULT="kill -9 of a relay" SEED=1`.',
@@ -82,7 +117,7 @@ def page(
                 " is on its way any more, and every client has its answer.",
             )
         ),
-        "\n".join(table(results)),
+        "\n".join(table(rounds)),
         "Lag is counted from the healing; a killed process needs its time to start again (two"
         " cores start all of them at once after some faults), a member of a Kafka group"
         " that was killed keeps its partitions until its session ends (6 s here, 30 s as shipped).",
@@ -93,13 +128,13 @@ def page(
         paragraphs += [
             "## Does the checker see anything?",
             "Each of these runs took one rule out of the runtime, in the test's own processes.",
-            "\n".join(bugs(caught)),
+            "\n".join(bugs(caught.values())),
         ]
     return "\n\n".join(paragraphs) + "\n"
 
 
-def _verdict(played: Sequence[Result], invariant: Invariant) -> str:
-    broken = sum(bool(result.findings.get(invariant)) for result in played)
+def _verdict(played: Sequence[Round], invariant: Invariant) -> str:
+    broken = sum(invariant in one.broken for one in played)
     return f"**broken in {broken}**" if broken else HOLDS
 
 
