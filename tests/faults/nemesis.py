@@ -35,7 +35,9 @@ FAKETIME = (
     Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"),
     Path("/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1"),
 )
+INJECTED = "(INJECTED)"  # strace's mark
 JUMP_SECONDS = 1.2
+UP_AGAIN_SECONDS = 30.0
 
 
 def why_not(acts: Sequence[Act]) -> str | None:
@@ -51,10 +53,13 @@ def why_not(acts: Sequence[Act]) -> str | None:
 
 
 class Nemesis:
+    """missed: blows that hit nobody; then the round has shown nothing."""
+
     def __init__(self, cluster: Cluster, since: Mark, seed: str) -> None:
         self._cluster = cluster
         self._since = since
         self._random = random.Random(seed)
+        self.missed: list[str] = []
 
     async def carry_out(self, schedule: Schedule) -> None:
         """Returns when all blows are over; whatever they did is healed, also where one failed."""
@@ -120,22 +125,20 @@ class Nemesis:
         """Every process of the server; those that come later are followed as they are forked."""
         family = [psutil.Process(self._child("postgres").pid)]
         family += family[0].children()
+        seen = self._cluster.folder / "strace"
         tracer = await asyncio.create_subprocess_exec(
-            *("strace", "-f", "-qq", "-e", "signal=none", "-o", "/dev/null"),
+            *("strace", "-f", "-qq", "-e", "signal=none", "-o", str(seen)),
             *("-e", f"trace={act.syscall}"),
             *("-e", f"inject={act.syscall}:error={act.error}:when={act.when}"),
             *(word for process in family for word in ("-p", str(process.pid))),
             stderr=asyncio.subprocess.DEVNULL,
         )
-        try:
-            async with asyncio.timeout(act.seconds):
-                await self._child("postgres").wait()
-        except TimeoutError:
-            pass  # it has lived through it
-        finally:
-            with contextlib.suppress(ProcessLookupError):  # it ends with the last it traced
-                tracer.terminate()
-            await tracer.wait()
+        await asyncio.wait({asyncio.create_task(tracer.wait())}, timeout=act.seconds)
+        with contextlib.suppress(ProcessLookupError):  # it has ended with the last it traced
+            tracer.terminate()
+        await tracer.wait()
+        if INJECTED not in await asyncio.to_thread(seen.read_text):
+            self.missed.append(f"no {act.syscall} came to fail")
 
     async def _clock(self, act: Clock) -> None:
         """The replica is started anew under libfaketime, which reads its offset from a file."""
@@ -149,9 +152,22 @@ class Nemesis:
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
         victim.signal(signal.SIGTERM)
+        await self._until_up_again(victim)
         for seconds in act.offsets_seconds:
             await asyncio.sleep(JUMP_SECONDS)
             offset.write_text(f"{seconds:+d}\n")
+
+    async def _until_up_again(self, victim: Replica) -> None:
+        """It need not come up: then its end is the platform's business, not ours."""
+        before = len(victim.ends)
+
+        async def is_up_again() -> bool:
+            return len(victim.ends) > before and await victim.is_ready(self._cluster.http)
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(UP_AGAIN_SECONDS):
+                while not await is_up_again():  # noqa: ASYNC110 - a process does not tell
+                    await asyncio.sleep(0.2)
 
     async def _heal(self) -> None:
         self._cluster.kafka_proxy.heal()

@@ -119,8 +119,9 @@ def page(command: str, skipped: Sequence[str]) -> str:
         ),
         "\n".join(table(rounds)),
         "Lag is counted from the healing; a killed process needs its time to start again (two"
-        " cores start all of them at once after some faults), a member of a Kafka group"
-        " that was killed keeps its partitions until its session ends (6 s here, 30 s as shipped).",
+        " cores start all of them at once after some faults), a member of a Kafka group that was"
+        " killed keeps its partitions until its session ends (6 s here, 30 s as shipped), and a"
+        " task whose worker was killed or cut off waits for the end of its lease (60 s).",
     ]
     if skipped:
         paragraphs += ["Not run here:", "\n".join(f"- {reason}" for reason in skipped)]

@@ -180,7 +180,7 @@ def _restart(server: str, signal: Signals) -> Callable[[random.Random], list[Blo
 
 def _disk(syscall: str, error: str) -> Callable[[random.Random], list[Blow]]:
     return lambda draw: [
-        Blow(draw.uniform(0.5, 1.5), Disk(syscall, error, draw.randint(1, 20), 3.0))
+        Blow(draw.uniform(0.5, 1.5), Disk(syscall, error, draw.randint(1, 4), 3.0))
     ]
 
 
