@@ -248,38 +248,38 @@ async def test_every_way_of_being_unreadable_is_parked_with_its_cause(
     db: Database, kafka: str
 ) -> None:
     topic = await new_topic(kafka)
-    _, headers, value = note("x", 1)
+    value = note("x", 1)[2]
 
-    def changed(**new: str | None) -> list[tuple[str, bytes | None]]:
-        return [
-            (name, new[name].encode() if new[name] is not None else None)  # type: ignore[union-attr]
-            if name in new
-            else (name, octets)
-            for name, octets in headers
-        ]
+    def changed(key: str, **new: str | None) -> list[tuple[str, bytes | None]]:
+        headers = {**headers_of("NoteTaken", key, 1), **new}
+        return [(name, None if text is None else text.encode()) for name, text in headers.items()]
 
     cases = {
-        "null-key": (None, headers, value),
-        "unreadable-key": (b"\xff\xfe", headers, value),
-        "no-value": (b"c", headers, None),
-        "wrong-source": (b"d", changed(ce_source="/epassport/somebody"), value),
-        "unknown-type": (b"e", changed(ce_type="NoteBurnt"), value),
-        "unknown-version": (b"f", changed(ce_dataschema="NoteTaken/v2"), value),
-        "malformed-event": (b"g", headers, b"[]"),
-        "null header": (b"h", changed(ce_id=None), value),
-        "header no text": (b"i", [*headers[1:], ("ce_specversion", b"\xff")], value),
-        "id no uuid": (b"j", changed(ce_id="17"), value),
-        "time without zone": (b"k", changed(ce_time="2026-11-22T12:00:00"), value),
-        "sequence zero": (b"l", changed(ce_sequence="0"), value),
-        "other content": (b"m", changed(**{"content-type": "text/xml"}), value),
-        "no header": (b"n", [], value),
+        "null-key": (None, changed("a"), value),
+        "unreadable-key": (b"\xff\xfe", changed("b"), value),
+        "no-value": (b"c", changed("c"), None),
+        "wrong-source": (b"d", changed("d", ce_source="/epassport/somebody"), value),
+        "unknown-type": (b"e", changed("e", ce_type="NoteBurnt"), value),
+        "unknown-version": (b"f", changed("f", ce_dataschema="NoteTaken/v2"), value),
+        "malformed-event": (b"g", changed("g"), b"[]"),
+        "invalid UTF-8": (b"h", changed("h"), b'{"at": "2026-11-22T12:00:00Z", "text": "\xff"}'),
+        "null header": (b"i", changed("i", ce_id=None), value),
+        "header no text": (b"j", [*changed("j")[1:], ("ce_specversion", b"\xff")], value),
+        "id no uuid": (b"k", changed("k", ce_id="17"), value),
+        "time without zone": (b"l", changed("l", ce_time="2026-11-22T12:00:00"), value),
+        "sequence zero": (b"m", changed("m", ce_sequence="0"), value),
+        "no type": (b"n", [h for h in changed("n") if h[0] != "ce_type"], value),
+        "other content": (b"o", changed("o", **{"content-type": "text/xml"}), value),
+        "another stream's key": (b"p", changed("q"), value),
+        "no header": (b"r", [], value),
     }
     await write(kafka, topic, *cases.values(), note("z", 1))
     async with consuming(db, kafka, Notes(topic), topic):
         await reached(db, topic, len(cases) + 1)
     causes = [cause for _, _, cause in await parked(db)]
     assert causes[:7] == list(cases)[:7]
-    assert causes[7:] == ["bad-header"] * 7
+    assert causes[7] == "malformed-event"
+    assert causes[8:] == ["bad-header"] * 9
     assert await notes(db) == ["z1"]
 
 

@@ -20,7 +20,7 @@ from epassport.database import Database
 from epassport.errors import KeyPending
 from epassport.reactions import Send
 from epassport.signals import Signals
-from epassport.tasks import ATTEMPTS_BEFORE_STUCK, Job, Work, Workers
+from epassport.tasks import ATTEMPTS_BEFORE_STUCK, LEASE, Job, Work, Workers
 
 DYING_WORKER = Path(__file__).with_name("worker_that_dies.py")
 ROOMS = [
@@ -166,6 +166,65 @@ async def test_a_worker_that_comes_back_after_its_lease_changes_nothing_any_more
     assert [event for event in events if event[0] in ("shelf/left", "shelf/right")] == [
         (f"shelf/{side}", version, "RoomAdded") for side in ("left", "right") for version in (1, 2)
     ]
+
+
+async def test_a_worker_that_fails_after_its_lease_takes_the_task_from_nobody(
+    db: Database,
+) -> None:
+    begun, goes_on, taken_over = (asyncio.Event() for _ in range(3))
+
+    async def fails_late(job: Job) -> list[Send]:
+        begun.set()
+        await goes_on.wait()
+        raise ZeroDivisionError
+
+    async def is_at_it(job: Job) -> list[Send]:
+        taken_over.set()
+        return await asyncio.Future()
+
+    await put_box(db)
+    async with working(db, fails_late):
+        await begun.wait()
+        await run_leases_out(db)
+        async with working(db, is_at_it):
+            await taken_over.wait()
+            lease = await rows(db, "SELECT lease, leased_until, due_at FROM tasks")
+            goes_on.set()
+            await put_box(db, "other")  # whoever fails does this only after its first
+            await until(tasks_left(db, 2))
+            begun.clear()
+            await begun.wait()
+            kept = "SELECT lease, leased_until, due_at FROM tasks WHERE stream_id = 'shelf/s'"
+            assert await rows(db, kept) == lease
+
+
+async def test_a_task_whose_end_could_not_be_written_does_not_wait_for_its_leases_end(
+    db: Database,
+) -> None:
+    """Its row is locked for so long that neither its end nor giving it back can be written."""
+    async with db.pool.acquire() as other:
+        locking = other.transaction()
+
+        async def loses_the_database(job: Job) -> list[Send]:
+            if job.attempts == 1:
+                await locking.start()
+                await other.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+                await other.execute("SELECT 1 FROM tasks FOR UPDATE")
+            return await two_rooms(job)
+
+        async def is_given_back_in_vain() -> bool:
+            waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            return await rows(
+                db, f"{waits} AND wait_event_type = 'Lock' AND query LIKE 'UPDATE tasks%'"
+            ) == [(1,)]
+
+        await put_box(db)
+        async with working(db, loses_the_database):
+            await until(is_given_back_in_vain)
+            await locking.rollback()
+            async with asyncio.timeout(LEASE.total_seconds() / 2):
+                await until(tasks_left(db, 0))
+    assert await events_of(db) == ROOMS
 
 
 async def test_a_task_waits_for_a_key_that_comes_after_its_event_and_is_never_stuck_for_it(

@@ -169,7 +169,7 @@ def read_head(raw: RawRecord, topic: Topic) -> Head:
         event_id=headers.uuid("ce_id"),
         type_name=type_name,
         source=_source(headers.text("ce_source"), topic),
-        stream=StreamId(headers.text("ce_subject")),
+        stream=_stream(headers.text("ce_subject"), key, topic),
         time=headers.time("ce_time"),
         sequence=raw.sequence if topic.sequenced else None,
         correlation_id=headers.uuid("ce_correlationid"),
@@ -250,6 +250,14 @@ def _source(text: str, topic: Topic) -> ServiceName:
         if text == _SOURCE + service:
             return service
     raise Poison(Cause.WRONG_SOURCE)
+
+
+def _stream(subject: str, key: str, topic: Topic) -> StreamId:
+    """Counted records are one stream's: of another one's key, one would be applied in a place of
+    a sequence that is not its own, and that stream's own record be taken for a repeat."""
+    if topic.sequenced and subject != key:
+        raise Poison(Cause.BAD_HEADER, "ce_subject")
+    return StreamId(subject)
 
 
 def _model(topic: Topic, type_name: str, schema: str) -> type[ContractEvent]:

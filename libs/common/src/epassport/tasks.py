@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from epassport import signals as names
+from epassport.backoff import Backoff
 from epassport.catalog import Starter, TaskStart
 from epassport.commands import Accepted, Envelope, Idempotency, Outcome, Rejected
 from epassport.database import Database
@@ -38,7 +40,7 @@ KEY_PATIENCE = timedelta(hours=1)  # a data key that is not here by then is an o
 
 @dataclass(frozen=True)
 class Job:
-    """One claimed task. key(): a stable name for whatever the work creates outside."""
+    """One claimed task; `lease` is this claim of it."""
 
     task_id: UUID
     kind: str
@@ -47,6 +49,7 @@ class Job:
     origin: Origin
     attempts: int
     overdue: bool
+    lease: UUID
 
     def new_id(self, label: str) -> UUID:
         digest = hashlib.sha256(f"{self.task_id}/{label}".encode()).digest()
@@ -122,13 +125,31 @@ class Workers:
             await asyncio.gather(*running, return_exceptions=True)
 
     async def _finish(self, job: Job, work: Work) -> None:
-        """A fault of the outside leaves the task to its lease's end."""
+        """A fault of the outside gives the task back as soon as there is somebody to take it."""
         try:
             await self._do(job, work)
         except Exception as fault:
             if not is_transient(fault):
                 raise
             log.warning("worker-waits", kind=job.kind, fault=type(fault).__name__)
+            await self._give_back(job, fault)
+
+    async def _give_back(self, job: Job, fault: Exception) -> None:
+        """Or else, after an outage, it would wait for the end of a lease that nobody uses."""
+        backoff = Backoff(timedelta(milliseconds=200), timedelta(seconds=5))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEASE.total_seconds()):
+                while not await self._given_back(job, fault):  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(backoff.seconds())
+
+    async def _given_back(self, job: Job, fault: Exception) -> bool:
+        try:
+            await self._postpone(job, fault, stuck=False)
+        except Exception as again:
+            if not is_transient(again):
+                raise
+            return False
+        return True
 
     async def _claim_or_wait(self, kind: str, at_most: int) -> list[Job]:
         try:
@@ -154,7 +175,7 @@ class Workers:
                 UPDATE tasks AS t SET lease = $2, attempts = attempts + 1,
                        leased_until = clock_timestamp() + $3::interval
                   FROM due WHERE t.task_id = due.task_id
-                RETURNING t.task_id, kind, stream_id, input, metadata, attempts,
+                RETURNING t.task_id, kind, stream_id, input, metadata, attempts, lease,
                           created_at + $4::interval < clock_timestamp() AS overdue
                 """,
                 kind,
@@ -172,6 +193,7 @@ class Workers:
                 decode_origin(row["metadata"]),
                 row["attempts"],
                 row["overdue"],
+                row["lease"],
             )
             for row in rows
         ]
@@ -216,17 +238,19 @@ class Workers:
                 raise AssertionError("tasks send no expected version")
 
     async def _postpone(self, job: Job, fault: Exception, *, stuck: bool) -> None:
+        """Unless the lease has ended and another worker is at it by now."""
         seconds = min(0.1 * 2 ** min(job.attempts - 1, 10), 60)
         due = names.task(job.kind)
         asyncio.get_running_loop().call_later(seconds, self._signals.heard, [due])
         async with self._database.connection() as connection:
             await connection.execute(
                 "UPDATE tasks SET leased_until = NULL, last_error = $2, stuck = $3,"
-                " due_at = clock_timestamp() + $4::interval WHERE task_id = $1",
+                " due_at = clock_timestamp() + $4::interval WHERE task_id = $1 AND lease = $5",
                 job.task_id,
                 type(fault).__name__,
                 stuck,
                 timedelta(seconds=seconds),
+                job.lease,
             )
 
 

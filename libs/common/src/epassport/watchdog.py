@@ -149,6 +149,7 @@ class Watchdog:
                 raise
             self._patience.forget()
             log.warning("watchdog-sees-nothing", fault=type(fault).__name__)
+            await facts.close()
 
     async def _look(self, facts: "_KafkaFacts") -> None:
         await facts.open()
@@ -202,10 +203,18 @@ class _KafkaFacts:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._admin is not None:
-            await self._admin.close()
-        if self._reader is not None:
-            await self._reader.stop()
+        await self.close()
+
+    async def close(self) -> None:
+        """What is asked next goes over new connections: aiokafka's admin client never opens one
+        again that it has lost, so that after a broker's restart it would answer nothing for ever.
+        """
+        admin, self._admin = self._admin, None
+        reader, self._reader = self._reader, None
+        if admin is not None:
+            await admin.close()
+        if reader is not None:
+            await reader.stop()
 
     async def open(self) -> None:
         """Raises KafkaError."""
