@@ -62,6 +62,8 @@ def headers_of(raw: RawRecord, consumer: str, cause: str, detail: str) -> dict[s
         headers["x-original-headers-left-out"] = str(len(raw.headers))
     if raw.key is None:
         headers["x-original-key"] = "null"
+    elif len(raw.key) > MAX_HEADERS_BYTES:
+        headers["x-original-key-left-out"] = str(len(raw.key))
     elif raw.key != raw.stream_key.encode():
         headers["x-original-key-base64"] = _base64(raw.key)
     if raw.value is None:

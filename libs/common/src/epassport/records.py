@@ -5,6 +5,7 @@ and sequence from key and header alone, then every header, then the event. What 
 is `Poison` with one of the causes below; a detail never holds a value from the record.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from epassport_contracts import ContractEvent, ServiceName
 from epassport_contracts.registry import Topic
 
 NO_KEY = ""
+MAX_KEY_BYTES = 500  # ours have less than a hundred
 _SOURCE = "/epassport/"
 _SEQUENCE = re.compile(r"[1-9][0-9]{0,9}")
 _MAX_SEQUENCE = 2**31 - 1
@@ -85,9 +87,14 @@ class RawRecord:
 
     @cached_property
     def stream_key(self) -> str:
-        """What it is parked under; of an unreadable key, as much as text can show."""
+        """What it is parked under; of an unreadable key, as much as text can show.
+
+        No index takes a key of several thousand octets, so of a long one the digest stands there.
+        """
         if self.key is None:
             return NO_KEY
+        if len(self.key) > MAX_KEY_BYTES:
+            return f"sha256:{hashlib.sha256(self.key).hexdigest()}"
         return self.key.decode(errors="replace").replace("\0", "\ufffd")
 
     @cached_property
@@ -155,7 +162,7 @@ def read_head(raw: RawRecord, topic: Topic) -> Head:
         key = raw.key.decode()
     except UnicodeDecodeError:
         raise Poison(Cause.UNREADABLE_KEY) from None
-    if not key or "\0" in key:
+    if not key or "\0" in key or len(raw.key) > MAX_KEY_BYTES:
         raise Poison(Cause.UNREADABLE_KEY)
     headers = _Headers(raw.headers)
     headers.expect("ce_specversion", "1.0")
