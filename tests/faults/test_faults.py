@@ -3,15 +3,12 @@
 The long run and its table: `make faults`, docs/faults.md.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from epassport_sandbox.errors import StackUnavailable
-from epassport_sandbox.jars import KAFKA_FOLDER, KAFKA_POM, fetch_jars
 from tests.faults.campaign import play
 from tests.faults.cluster import TOGETHER, Cluster, open_cluster
 from tests.faults.nemesis import why_not
@@ -32,17 +29,11 @@ QUICK = (
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
-    folder: Path = tmp_path_factory.mktemp("faults")
     try:
-        await asyncio.to_thread(fetch_jars, KAFKA_POM, KAFKA_FOLDER)
-        opening = open_cluster(folder, roles=TOGETHER)
-        opened = await opening.__aenter__()
+        async with open_cluster(tmp_path_factory.mktemp("faults"), roles=TOGETHER) as opened:
+            yield opened
     except StackUnavailable as error:
         pytest.skip(f"no stack: {error}")
-    try:
-        yield opened
-    finally:
-        await opening.__aexit__(None, None, None)
 
 
 @pytest.mark.parametrize("fault", QUICK)
