@@ -92,6 +92,7 @@ def _poison(draw: random.Random) -> RawRecord:
         (key, (mark, *good), b"\xff" * 40),
         (key, (mark, ("content-type", b"text/plain")), b"x"),
         (b"\xff\xfe", (mark, *good), b"{}"),
+        (draw.randbytes(3000).hex().encode(), (mark, *good), b"{}"),  # longer than an index takes
     )
     octets = draw.choice(kinds)
     return RawRecord(draw.choice((COUNTS, PICTURES)), 0, 0, *octets)
