@@ -97,7 +97,7 @@ def active_authentication(
 ) -> None:
     """Tell the original chip from a copy: it signs a challenge with the key of DG15.
 
-    ECDSA over SHA-256 of the challenge, in plain format r || s (Doc 9303-11 §6.1.2.3).
+    ECDSA over SHA-256 of the challenge, in plain format r || s (Doc 9303-11 §6.1.2).
     key: from passively authenticated files, else it proves nothing
     challenge: 8 fresh random bytes
     Raises InvalidCredential: CHIP_REFUSED, CHIP_NOT_AUTHENTIC.

@@ -1,4 +1,4 @@
-"""The revocation list of a country signing CA (Doc 9303-12 §7.1.4, RFC 5280 §5).
+"""The revocation list of a country signing CA (Doc 9303-12 §7, RFC 5280 §5).
 
 Version 2, with authority key identifier and number, without extensions of entries. Lists of
 certificates that nobody may rely on: document signers, which take all their documents along.

@@ -36,7 +36,7 @@ _LDS_VERSIONS = (b"0107", b"0108")
 DATA_GROUP_TAGS = dict(enumerate(bytes.fromhex("6175637665666768696A6B6C6D6E6F70"), start=1))
 _DATA_GROUP_OF_TAG = {tag: number for number, tag in DATA_GROUP_TAGS.items()}
 
-# Doc 9303-10 §4.2; the last five bits are the short identifier. EF.CardAccess lies in the
+# Doc 9303-10; the last five bits are the short identifier. EF.CardAccess lies in the
 # master file, all others in the application.
 FILE_IDS = {EF_COM: 0x011E, EF_SOD: 0x011D, EF_CARD_ACCESS: 0x011C} | {
     f"DG{number}": 0x0100 + number for number in DATA_GROUP_TAGS

@@ -39,7 +39,7 @@ _PROTOCOL_OBJECT = encode_object_identifier(PACE_ECDH_GM_AES_128)
 
 @dataclass(frozen=True)
 class AccessKey:
-    """What opens a chip. reference: which kind; secret: K of Doc 9303-11 §9.7.3."""
+    """What opens a chip. reference: which kind; secret: K of Doc 9303-11 §9.7."""
 
     reference: int
     secret: bytes = field(repr=False)

@@ -141,6 +141,6 @@ def _check_hashes(files: Mapping[str, bytes], sod: Sod) -> Mapping[int, bytes]:
 
 
 def _check_card_access(card_access: bytes, dg14: bytes) -> None:
-    """Doc 9303-11 §4.4.2: else an unsigned file could have chosen the weakest protocol."""
+    """Doc 9303-11 §4.4: else an unsigned file could have chosen the weakest protocol."""
     if not encoded_infos(card_access) <= encoded_infos(file_content(dg14, DATA_GROUP_TAGS[14])):
         raise InvalidCredential(Reason.DATA_GROUP_ALTERED, EF_CARD_ACCESS)

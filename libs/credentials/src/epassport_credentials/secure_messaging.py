@@ -44,7 +44,7 @@ class SecureMessaging:
 
     def __init__(self, keys: SessionKeys) -> None:
         self._keys = keys
-        self._counter = 0  # Doc 9303-11 §9.8.6.3: zero after PACE
+        self._counter = 0  # Doc 9303-11 §9.8: zero after PACE
 
     def protect_command(self, command: Command) -> bytes:
         """Raises ValueError where the command is too long for a short APDU."""

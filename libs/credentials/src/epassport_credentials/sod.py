@@ -1,4 +1,4 @@
-"""EF.SOD: the signed list of a chip's data group hashes (Doc 9303-10 §4.7.1, CMS RFC 5652).
+"""EF.SOD: the signed list of a chip's data group hashes (Doc 9303-10 §4.6.2, CMS RFC 5652).
 
 Emitted: LDSSecurityObject version 0, SHA-256, one SignerInfo by issuer and serial number,
 the document signer's certificate inside. Accepted: versions 0 and 1 (LDS 1.8), SHA-256, SHA-384,
@@ -245,7 +245,7 @@ def _encapsulated(message: bytes, encapsulated: Element) -> bytes:
 
 
 def _security_object_read(listed: bytes) -> tuple[str, Mapping[int, bytes]]:
-    """LDSSecurityObject (Doc 9303-10 §4.6.2.3); version 1 adds a member about versions."""
+    """LDSSecurityObject (Doc 9303-10 §4.6.2); version 1 adds a member about versions."""
     fields = elements(listed, *only(listed, 0, len(listed), SEQUENCE))
     version = integer(listed, fields[0]) if fields else -1
     if version not in (0, 1):
