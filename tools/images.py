@@ -53,7 +53,7 @@ def main() -> None:
     settle_names(standins=options.standins)
     names = image_names()
     for service in options.services or [*ServiceName, "sandbox"]:
-        build_service(service, names[variable_of(service)], names["EPASSPORT_PYTHON_IMAGE"])
+        build_service(service, names)
 
 
 def prepare() -> None:
@@ -129,13 +129,19 @@ def build_standin(image: str) -> None:
         shutil.copytree(BUILD / "java", whole / "java", symlinks=True)
         shutil.copytree(cache_folder() / "kafka-libs", whole / "libs")
         context = whole
-    build(image, context, ["--build-arg", f"DEBIAN_IMAGE={DEBIAN}"])
+    base = (
+        ("PYTHON_IMAGE", STANDINS["EPASSPORT_PYTHON_IMAGE"])
+        if kind == "builder"
+        else ("DEBIAN_IMAGE", DEBIAN)
+    )
+    build(image, context, ["--build-arg", "=".join(base)])
 
 
-def build_service(service: str, image: str, base: str) -> None:
+def build_service(service: str, names: Mapping[str, str]) -> None:
     package = "epassport_sandbox" if service == "sandbox" else service.replace("-", "_")
     values = {
-        "BASE_IMAGE": base,
+        "BASE_IMAGE": names["EPASSPORT_PYTHON_IMAGE"],
+        "BUILD_IMAGE": names["EPASSPORT_BUILD_IMAGE"],
         "SERVICE": service,
         "PACKAGE": package,
         "VERSION": VERSION,
@@ -145,7 +151,7 @@ def build_service(service: str, image: str, base: str) -> None:
     arguments = [
         part for name, value in values.items() for part in ("--build-arg", f"{name}={value}")
     ]
-    build(image, ROOT, ["--file", str(IMAGES / "Dockerfile"), *arguments])
+    build(names[variable_of(service)], ROOT, ["--file", str(IMAGES / "Dockerfile"), *arguments])
 
 
 def build(image: str, context: Path, arguments: Sequence[str]) -> None:

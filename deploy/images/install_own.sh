@@ -1,5 +1,6 @@
 #!/bin/sh
-# install_own.sh SERVICE: our libraries and one service into /opt/epassport, compiled.
+# install_own.sh SERVICE PACKAGE: our libraries and one service into /opt/epassport, and the
+# command `service`, which runs it.
 #
 # The wheels lie beside this script when `make images` made them; else they are made here.
 set -eu
@@ -19,7 +20,8 @@ if ! ls "$own"/*.whl >/dev/null 2>&1; then
     done
 fi
 distribution=epassport_$(basename "$last" | tr - _)
-"$python" "$pip" install --quiet --no-index --no-deps --no-compile --no-cache-dir \
+"$python" "$pip" install --quiet --no-index --no-deps --no-cache-dir \
     "$own"/epassport_common-*.whl "$own"/epassport_contracts-*.whl \
     "$own"/epassport_credentials-*.whl "$own/$distribution"-*.whl
-"$python" -m compileall -q --invalidation-mode unchecked-hash /opt/epassport/lib
+printf '#!/bin/sh\nexec python -m %s "$@"\n' "$2" >/opt/epassport/bin/service
+chmod 755 /opt/epassport/bin/service

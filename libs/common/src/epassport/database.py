@@ -35,6 +35,8 @@ _SERVER_SETTINGS = {
 
 MIGRATION_LOCK = 7_303_014
 
+OLDEST_POSTGRES = 15
+
 _after_commit: ContextVar[list[Callable[[], None]] | None] = ContextVar(
     "after_commit", default=None
 )
@@ -166,6 +168,7 @@ async def migrate(dsn: str, package: str) -> list[str]:
     """Apply what is missing under an advisory lock; returns the names applied."""
     connection = await asyncpg.connect(dsn)
     try:
+        refuse_old_server(connection.get_server_version().major)
         await connection.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_migrations"
@@ -186,10 +189,17 @@ async def migrate(dsn: str, package: str) -> list[str]:
         await connection.close()
 
 
+def refuse_old_server(major: int) -> None:
+    """Raises SchemaMismatch: migrations and statements use what older servers do not know."""
+    if major < OLDEST_POSTGRES:
+        raise SchemaMismatch(f"PostgreSQL {major} is too old: {OLDEST_POSTGRES} or newer")
+
+
 async def check_schema(database: Database, package: str) -> None:
-    """Raises SchemaMismatch where the database is older or newer than this build."""
+    """Raises SchemaMismatch where server or schema do not fit this build: too old, or newer."""
     wanted = {name for name, _ in _migrations(migration_folders(package))}
     async with database.connection() as connection:
+        refuse_old_server(connection.get_server_version().major)
         exists = await connection.fetchval("SELECT to_regclass('schema_migrations') IS NOT NULL")
         known = await _applied(connection) if exists else set()
     if missing := wanted - known:

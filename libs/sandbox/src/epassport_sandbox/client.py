@@ -56,6 +56,7 @@ class Answer:
 @dataclass(frozen=True)
 class Response:
     """Of one request: status and body as they came."""
+
     status: int
     body: bytes
 

@@ -16,11 +16,13 @@ SOURCES_LABEL = "org.epassport.sources"
 
 UPSTREAM: Mapping[str, str] = {
     "EPASSPORT_PYTHON_IMAGE": "python:3.11-slim-bookworm",
+    "EPASSPORT_BUILD_IMAGE": "python:3.11-bookworm",
     "EPASSPORT_POSTGRES_IMAGE": "postgres:18",
     "EPASSPORT_KAFKA_IMAGE": "apache/kafka:4.3.1",
 }
 STANDINS: Mapping[str, str] = {
     "EPASSPORT_PYTHON_IMAGE": "epassport/standin-python:3.11",
+    "EPASSPORT_BUILD_IMAGE": "epassport/standin-builder:3.11",
     "EPASSPORT_POSTGRES_IMAGE": "epassport/standin-postgres:15",
     "EPASSPORT_KAFKA_IMAGE": "epassport/standin-kafka:4.3.1",
 }
