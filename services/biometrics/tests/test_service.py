@@ -31,9 +31,9 @@ async def test_a_person_is_enrolled_and_recognised_at_the_counter(bureau: Bureau
     await bureau.approve(person)
     images = await bureau.sent("ImageReleased", person, 3)
     assert [(image["image_kind"], image["purpose"]) for image in images] == [
-        ("face", "chip"),
-        ("face", "portrait"),
         ("right-index", "chip"),
+        ("face", "portrait"),
+        ("face", "chip"),  # last: with it a card has all that it is made from
     ]
     assert {image["document_ref"] for image in images} == {str(person.document)}
     keys = await bureau.sent("SubjectKey", person, 2)
