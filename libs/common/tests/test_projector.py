@@ -32,7 +32,7 @@ from epassport.commands import Token
 from epassport.database import Connection, Database
 from epassport.errors import NotVisibleYet, TransactionTooLong
 from epassport.events import Origin, Recorded
-from epassport.projector import OwnReactions, StoreReader, projector, wait_for
+from epassport.projector import START, OwnPages, OwnReactions, StoreReader, projector, wait_for
 from epassport.reactions import Send
 from epassport.readmodel import LostRow, ReadModel, Tables, fill, waves
 from epassport.rebuild import rebuild
@@ -70,6 +70,30 @@ async def put_boxes(db: Database, *names: str) -> Token:
         token = (await send(group, name, PutBox(AT))).token
     assert token is not None
     return token
+
+
+async def test_a_page_that_another_reader_read_tells_how_old_it_is(db: Database) -> None:
+    """Who believed that it is as new as its own look would sleep over what came in between."""
+    await put_boxes(db, "a")
+    pages = OwnPages(db, catalog().codec)
+    assert (await pages.after(START, 5)).signals == 5
+    await put_boxes(db, "b")
+    kept = await pages.after(START, 6)
+    assert (len(kept.events), kept.signals) == (1, 5)
+    last = Token(kept.events[-1].transaction_id, kept.events[-1].position)
+    following = await pages.after(last, 6)
+    assert (len(following.events), following.signals) == (1, 6)
+
+
+async def test_a_page_says_that_more_is_there_which_may_not_be_read_yet(db: Database) -> None:
+    pages = OwnPages(db, catalog().codec)
+    async with db.pool.acquire() as late, late.transaction():
+        await late.execute("SELECT pg_current_xact_id()")
+        await put_boxes(db, "a")
+        page = await pages.after(START, 0)
+        assert (len(page.events), page.hidden) == (0, True)
+    page = await pages.after(START, 0)
+    assert (len(page.events), page.hidden) == (1, False)
 
 
 async def test_a_projector_that_starts_again_applies_nothing_twice(db: Database) -> None:

@@ -23,7 +23,7 @@ from kafka_notes import (
 from lock_waits import session
 
 from epassport.database import Database
-from epassport.outbox import ALL_SHARDS, RELAY_LOCK, read_shard
+from epassport.outbox import ALL_SHARDS, RELAY_LOCK, ShardPage, read_shard
 from epassport.relay import Relay
 from epassport.signals import Signals
 from epassport_contracts.registry import Cleanup, Topic
@@ -99,7 +99,7 @@ async def test_rows_that_an_open_transaction_may_still_precede_are_not_read(
     async def texts() -> list[str]:
         found = []
         for shard in ALL_SHARDS:
-            found += [row.key for row in await read_shard(looking, shard, at_most=10)]
+            found += [row.key for row in (await read_shard(looking, shard, at_most=10)).rows]
         return found
 
     async with session(dsn) as late:
@@ -108,6 +108,24 @@ async def test_rows_that_an_open_transaction_may_still_precede_are_not_read(
             await put_out(dsn, topic, [("a", 1, "a1")])
             assert await texts() == []
         assert await texts() == ["a"]
+
+
+async def test_a_row_that_must_wait_is_told_of_with_its_age(
+    dsn: str, topic: Topic, looking: Session
+) -> None:
+    async def pages() -> list[ShardPage]:
+        return [await read_shard(looking, shard, at_most=10) for shard in ALL_SHARDS]
+
+    async with session(dsn) as late, late.transaction():
+        await late.execute("SELECT pg_current_xact_id()")
+        await put_out(dsn, topic, [("a", 1, "a1")])
+        await looking.execute("UPDATE outbox SET created_at = created_at - interval '1 minute'")
+        found = [page for page in await pages() if page.hidden]
+        assert [page.rows for page in found] == [[]]
+        assert 60 <= found[0].oldest_seconds < 120
+    found = [page for page in await pages() if page.rows]
+    assert [(len(page.rows), page.hidden) for page in found] == [(1, False)]
+    assert [page.oldest_seconds for page in await pages()].count(0.0) == len(ALL_SHARDS) - 1
 
 
 async def test_rows_are_read_in_the_order_of_their_transactions_and_not_of_their_positions(
@@ -120,7 +138,7 @@ async def test_rows_are_read_in_the_order_of_their_transactions_and_not_of_their
         " WHEN '1' THEN '9'::xid8 ELSE '10'::xid8 END"
     )
     (shard,) = [row["shard"] for row in await looking.fetch("SELECT DISTINCT shard FROM outbox")]
-    rows = await read_shard(looking, shard, at_most=10)
+    rows = (await read_shard(looking, shard, at_most=10)).rows
     assert [row.headers["ce_sequence"] for row in rows] == ["1", "2"]
 
 

@@ -6,7 +6,7 @@ topics have a shard of their own, because its relay sends in transactions (see `
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -50,24 +50,44 @@ async def lock_shard(session: "Connection[Row]", shard: int) -> bool:
     return bool(got)
 
 
-async def read_shard(
-    session: "Connection[Row]", shard: int, *, at_most: int
-) -> Sequence[OutboxRow]:
+class ShardPage(NamedTuple):
+    """What a shard's relay finds. hidden: more waits that may not be sent yet. oldest_seconds: age
+    of the row that has waited longest, also of a hidden one; 0 where none waits."""
+
+    rows: Sequence[OutboxRow]
+    hidden: bool
+    oldest_seconds: float
+
+
+async def read_shard(session: "Connection[Row]", shard: int, *, at_most: int) -> ShardPage:
     """The oldest rows, in the order of their commits.
 
     No transaction in flight can still write one that belongs before the last of these.
     """
-    rows = await session.fetch(
+    found = await session.fetch(
         """
-        SELECT position, aggregatetype, aggregateid, headers, payload
-          FROM outbox
-         WHERE shard = $1 AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+        SELECT position, may_go, age, CASE WHEN may_go THEN aggregatetype END AS aggregatetype,
+               CASE WHEN may_go THEN aggregateid END AS aggregateid,
+               CASE WHEN may_go THEN headers END AS headers,
+               CASE WHEN may_go THEN payload END AS payload
+          FROM (SELECT *,
+                       transaction_id < (SELECT pg_snapshot_xmin(pg_current_snapshot())) AS may_go,
+                       EXTRACT(EPOCH FROM clock_timestamp() - created_at)::float8 AS age
+                  FROM outbox
+                 WHERE shard = $1
+                 ORDER BY transaction_id, position
+                 LIMIT $2) AS waiting
          ORDER BY transaction_id, position
-         LIMIT $2
         """,
         shard,
         at_most,
     )
+    rows = _outbox_rows(row for row in found if row["may_go"])
+    oldest = max(0.0, found[0]["age"]) if found else 0.0
+    return ShardPage(rows, len(rows) < len(found), oldest)
+
+
+def _outbox_rows(found: Iterable[Row]) -> list[OutboxRow]:
     return [
         OutboxRow(
             row["position"],
@@ -76,7 +96,7 @@ async def read_shard(
             orjson.loads(row["headers"]),
             row["payload"],
         )
-        for row in rows
+        for row in found
     ]
 
 
@@ -96,18 +116,6 @@ async def write_record(connection: AnyConnection, publication: Publication, reco
         json.dumps(dict(record.headers)),
         record.payload,
     )
-
-
-async def is_anything_waiting(session: "Connection[Row]", shard: int) -> bool:
-    """Also what `read_shard` keeps back, since something may still come before it.
-
-    Asked in order, as in `store.is_anything_after`: another shard's backlog is not read for it.
-    """
-    found = await session.fetchval(
-        "SELECT position FROM outbox WHERE shard = $1 ORDER BY transaction_id, position LIMIT 1",
-        shard,
-    )
-    return found is not None
 
 
 async def write_tombstones(
@@ -134,18 +142,6 @@ async def forget(session: "Connection[Row]", positions: Sequence[int]) -> None:
         positions,
         timeout=TRANSACTION_SECONDS,
     )
-
-
-async def oldest_seconds(session: "Connection[Row]", shard: int) -> float:
-    """Age of the row that has waited longest, also while an open transaction hides it."""
-    age = await session.fetchval(
-        """
-        SELECT EXTRACT(EPOCH FROM clock_timestamp() - created_at)::float8
-          FROM outbox WHERE shard = $1 ORDER BY transaction_id, position LIMIT 1
-        """,
-        shard,
-    )
-    return max(0.0, age or 0.0)
 
 
 def structured(row: OutboxRow) -> bytes:

@@ -7,6 +7,7 @@ one: two replicas may read the same events, one of them moves the checkpoint.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -57,43 +58,45 @@ async def wait_for(database: Database, reader: str, token: Token, *, within: flo
         pause = min(pause * 2, 0.05)
 
 
-class OwnPages:
-    """Pages of the own store, read and decoded once for all readers of a process.
+@dataclass(frozen=True)
+class Page:
+    """What follows a place in the store, up to where nothing can come in between any more.
 
-    A page is what follows a place in the store, up to where nothing can come in between any more:
-    it stays right for every reader that stands there.
+    hidden: more is there that may not be read yet; signals: how many there had been before this
+    was read
     """
+
+    events: Sequence[Recorded[Any]]
+    hidden: bool
+    signals: int
+
+
+_NOTHING = Page([], hidden=False, signals=-1)
+
+
+class OwnPages:
+    """Pages of the own store, read and decoded once for all readers of a process: a page stays
+    right for every reader that stands at its place."""
 
     def __init__(self, database: Database, codec: EventCodec) -> None:
         self._database = database
         self._codec = codec
-        self._kept: dict[Token, Sequence[Recorded[Any]]] = {}
+        self._kept: dict[Token, Page] = {}
         self._reading = asyncio.Lock()
-        self._end: tuple[Token, int] | None = None
 
-    async def after(self, seen: Token) -> Sequence[Recorded[Any]]:
+    async def after(self, seen: Token, signals: int) -> Page:
+        """signals: how many there were when the caller looked."""
         async with self._reading:
             if seen in self._kept:
                 return self._kept[seen]
             async with self._database.connection() as connection:
-                events = await store.read_in_order(connection, self._codec, seen, PAGE)
+                events, hidden = await store.read_page(connection, self._codec, seen, PAGE)
+            page = Page(events, hidden, signals)
             if events:
-                self._kept[seen] = events
+                self._kept[seen] = page
             while len(self._kept) > KEPT_PAGES:
                 del self._kept[next(iter(self._kept))]
-            return events
-
-    async def is_anything_after(self, seen: Token, signals: int) -> bool:
-        """signals: how many there were when the caller looked. Nothing found is found once for
-        all who stand there: what came since has raised another signal, or waits for a poll."""
-        async with self._reading:
-            if self._end == (seen, signals):
-                return False
-            async with self._database.connection() as connection:
-                found = await store.is_anything_after(connection, seen)
-            if not found:
-                self._end = seen, signals
-            return found
+            return page
 
 
 class StoreReader:
@@ -128,6 +131,7 @@ class StoreReader:
         self._at_most = PAGE
         self._seen: Token | None = None
         self._more = False
+        self._page = _NOTHING
 
     async def run(self) -> None:
         """Until cancelled. A fault of the outside is waited out, never skipped."""
@@ -136,8 +140,7 @@ class StoreReader:
         while True:
             lull.look()
             try:
-                moved = await self.step()
-                hidden = not self._more and await self._is_anything_hidden(lull.seen)
+                moved = await self.step(lull.seen)
                 pause = 0.05
             except Exception as fault:
                 if not is_transient(fault):
@@ -149,17 +152,17 @@ class StoreReader:
             if moved:
                 lull.found()
             if not self._more:
-                await lull.pause(hidden=hidden)
+                lull.seen = self._page.signals  # what came after it was read has raised another
+                await lull.pause(hidden=self._page.hidden or self._seen is None)
 
-    async def _is_anything_hidden(self, signals: int) -> bool:
-        if self._seen is None:  # another replica has moved the checkpoint
-            return True
-        return await self._pages.is_anything_after(self._seen, signals)
+    async def step(self, signals: int = 0) -> int:
+        """Apply one page; returns how many events it held, 0 when there is nothing new.
 
-    async def step(self) -> int:
-        """Apply one page; returns how many events it held, 0 when there is nothing new."""
+        signals: how many there were when the caller looked.
+        """
         seen = self._seen or await self._checkpoint()
-        page = await self._pages.after(seen)
+        self._page = await self._pages.after(seen, signals)
+        page = self._page.events
         self._seen, self._more = seen, False
         if not page:
             return 0
@@ -182,7 +185,9 @@ class StoreReader:
         async with AsyncExitStack() as stack:
             opened = self._database.transaction() if concerned else self._database.connection()
             connection = await stack.enter_async_context(opened)
-            moved = await _advance(connection, self._reader, seen, last, derived=self._derived)
+            # A move past what concerns nobody may be lost: it is made again.
+            derived = self._derived or not concerned
+            moved = await _advance(connection, self._reader, seen, last, derived=derived)
             if moved and concerned:
                 await self._apply(connection, concerned)
             return moved

@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from time import monotonic
 from typing import TypeVar
 
 import asyncpg
@@ -28,9 +27,7 @@ from epassport.outbox import (
     FENCED_SHARD,
     OutboxRow,
     forget,
-    is_anything_waiting,
     lock_shard,
-    oldest_seconds,
     read_shard,
     structured,
 )
@@ -43,7 +40,6 @@ BATCH = 500
 SESSION_IDLE_SECONDS = 10
 TOUCH_SECONDS = 2.0
 LOCK_SECONDS = 1.0
-AGE_SECONDS = 1.0
 PARTING_SECONDS = 10.0
 STATEMENT_SECONDS = 10.0
 
@@ -127,7 +123,6 @@ class _ShardRelay:
         self._signals = signals
         self._wire = wire
         self._backoff = Backoff(timedelta(milliseconds=100), timedelta(seconds=10))
-        self._next_age = 0.0
         self._at_most = BATCH
         labels = (service, str(shard))
         self._sent = metrics.RELAY_SENT.labels(*labels)
@@ -188,14 +183,17 @@ class _ShardRelay:
             await _touching(session, sender.open())
             while not stopping.is_set():
                 lull.look()
-                sent = await self._cycle(session, sender)
-                await self._measure_age(session)
-                if sent:
+                at_most = self._at_most
+                page = await read_shard(session, self._shard, at_most=at_most)
+                self._oldest.set(page.oldest_seconds)
+                if page.rows:
+                    await self._send(session, sender, page.rows)
                     lull.found()
                     self._backoff.reset()
-                else:
-                    hidden = await is_anything_waiting(session, self._shard)
-                    await lull.pause(hidden=hidden)
+                if len(page.rows) < at_most:  # what has come since has raised a signal
+                    if not page.hidden:
+                        self._oldest.set(0)
+                    await lull.pause(hidden=page.hidden)
         finally:
             self._holds.set(0)
             await sender.close()
@@ -205,17 +203,18 @@ class _ShardRelay:
             return FencedSender(self._clients, f"{self._service}-relay-{self._shard}")
         return PipelinedSender(self._clients)
 
-    async def _cycle(self, session: "asyncpg.Connection[asyncpg.Record]", sender: Sender) -> int:
-        """One batch; returns how many rows it held. Raises SendFailed."""
-        rows: Sequence[OutboxRow] = await read_shard(session, self._shard, at_most=self._at_most)
-        if not rows:
-            return 0
+    async def _send(
+        self,
+        session: "asyncpg.Connection[asyncpg.Record]",
+        sender: Sender,
+        rows: Sequence[OutboxRow],
+    ) -> None:
+        """One batch. Raises SendFailed."""
         sent = await _touching(session, sender.send([self._wire.record(row) for row in rows]))
         if sent.confirmed:
             await self._forget(session, sent.confirmed)
         if sent.fault is not None:
             raise SendFailed from sent.fault
-        return len(rows)
 
     async def _forget(
         self, session: "asyncpg.Connection[asyncpg.Record]", positions: Sequence[int]
@@ -228,11 +227,6 @@ class _ShardRelay:
             raise
         self._sent.inc(len(positions))
         self._at_most = min(BATCH, self._at_most * 2)
-
-    async def _measure_age(self, session: "asyncpg.Connection[asyncpg.Record]") -> None:
-        if monotonic() >= self._next_age:
-            self._oldest.set(await oldest_seconds(session, self._shard))
-            self._next_age = monotonic() + AGE_SECONDS
 
 
 async def _touching(session: "asyncpg.Connection[asyncpg.Record]", work: Awaitable[T]) -> T:

@@ -312,43 +312,43 @@ async def write(connection: Connection, rows: Write) -> tuple[int, str]:
     return row["kept"], row["positions"]
 
 
-async def is_anything_after(connection: Connection, after: Token) -> bool:
-    """Also what `read_in_order` keeps back, since something may still come before it.
-
-    Asked in order: for a bare EXISTS the planner hopes for an early hit and reads the whole table.
-    """
-    found = await connection.fetchval(
-        """
-        SELECT position FROM events WHERE (transaction_id, position) > ($1::text::xid8, $2)
-         ORDER BY transaction_id, position LIMIT 1
-        """,
-        str(after.transaction_id),
-        after.position,
-    )
-    return found is not None
-
-
 async def read_in_order(
     connection: Connection, codec: EventCodec, after: Token, limit: int
 ) -> list[Recorded[Any]]:
-    """Own events after `after`, in (transaction id, position) order, skipping no late commit.
+    """Own events after `after`: see `read_page`."""
+    events, _ = await read_page(connection, codec, after, limit)
+    return events
+
+
+async def read_page(
+    connection: Connection, codec: EventCodec, after: Token, limit: int
+) -> tuple[list[Recorded[Any]], bool]:
+    """Own events after `after`, in (transaction id, position) order, skipping no late commit;
+    and whether more is there that is kept back, since something may still come before it.
 
     A transaction id below the snapshot's xmin can get no further rows. ORDER BY must see the
     xid8, not its text: 999 comes before 1000.
     """
-    rows = await connection.fetch(
+    found = await connection.fetch(
         """
         SELECT transaction_id::text AS read_as, position, stream_id, version, event_id, type,
-               schema_version, data, metadata, recorded_at
-          FROM events
-         WHERE (transaction_id, position) > ($1::text::xid8, $2)
-           AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
-         ORDER BY transaction_id, position LIMIT $3
+               schema_version, CASE WHEN may_go THEN data END AS data, metadata, recorded_at, may_go
+          FROM (SELECT *,
+                       transaction_id < (SELECT pg_snapshot_xmin(pg_current_snapshot())) AS may_go
+                  FROM events
+                 WHERE (transaction_id, position) > ($1::text::xid8, $2)
+                 ORDER BY transaction_id, position LIMIT $3) AS following
+         ORDER BY transaction_id, position
         """,
         str(after.transaction_id),
         after.position,
         limit,
     )
+    rows = [row for row in found if row["may_go"]]
+    return _recorded(codec, rows), len(rows) < len(found)
+
+
+def _recorded(codec: EventCodec, rows: Sequence[Record]) -> list[Recorded[Any]]:
     return [
         Recorded(
             fact=codec.decode(row["type"], row["schema_version"], row["data"]),
