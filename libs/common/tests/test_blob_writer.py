@@ -13,7 +13,7 @@ import pytest_asyncio
 from epassport import StreamId
 from epassport.actor import service_actor
 from epassport.blob_writer import BlobWriter, NewBlob
-from epassport.blobs import MAX_BLOB_BYTES, load
+from epassport.blobs import MAX_BLOB_BYTES, load, load_all
 from epassport.ceremony import hold_ceremony
 from epassport.database import Database
 from epassport.errors import Erased, Poison
@@ -71,6 +71,17 @@ async def test_blobs_come_back_in_the_order_given_and_open_again(writer: BlobWri
         if blob is not None
     ]
     assert opened == [("image/jpeg", b"a face"), ("image/png", b"ridges")]
+
+
+async def test_blobs_asked_for_together_come_in_that_order_and_one_not_there_is_none(
+    writer: BlobWriter,
+) -> None:
+    face, finger = await write(writer, uuid4(), FACE, FINGER)
+    async with writer.database.connection() as connection:
+        found = await load_all(connection, [finger, "0" * 64, face, finger])
+    assert [blob and blob.media_type for blob in found] == [
+        "image/png", None, "image/jpeg", "image/png",
+    ]  # fmt: skip
 
 
 async def test_the_messages_of_new_keys_wait_to_be_sent_once(writer: BlobWriter) -> None:

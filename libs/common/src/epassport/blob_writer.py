@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 from epassport import blobs
+from epassport.blobs import Blob
 from epassport.catalog import Publication
 from epassport.database import Connection, Database
 from epassport.decider import StreamId
@@ -78,11 +79,10 @@ class BlobWriter:
         origin: Origin,
     ) -> list[str]:
         keys = await self.keyring.sealing_keys(connection, {(subject, b.purpose) for b in new})
-        sealed = [keys.seal(subject, blob.field_name, blob.octets) for blob in new]
-        digests = [
-            await blobs.store(connection, envelope, blob.media_type)
-            for envelope, blob in zip(sealed, new, strict=True)
+        sealed = [
+            Blob(keys.seal(subject, blob.field_name, blob.octets), blob.media_type) for blob in new
         ]
+        digests = await blobs.store_all(connection, sealed)
         for message in keys.messages:
             await self._send(connection, message, stream, origin)
         return digests

@@ -6,8 +6,11 @@ person was erased stays unreadable: the key is gone.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from asyncpg import Record
 
 from epassport.database import Connection
 from epassport.errors import Poison
@@ -29,29 +32,51 @@ def digest_of(envelope: Sealed[Any]) -> str:
 
 async def store(connection: Connection, envelope: Sealed[bytes], media_type: str) -> str:
     """Returns the digest; storing the same blob again changes nothing. Raises Poison."""
-    if len(envelope.ct) > MAX_BLOB_BYTES:
-        raise Poison("blob-too-large", str(len(envelope.ct)))
-    digest = digest_of(envelope)
+    (digest,) = await store_all(connection, [Blob(envelope, media_type)])
+    return digest
+
+
+async def store_all(connection: Connection, found: Sequence[Blob]) -> list[str]:
+    """Returns the digests, in one statement for all. Raises Poison."""
+    for blob in found:
+        if len(blob.envelope.ct) > MAX_BLOB_BYTES:
+            raise Poison("blob-too-large", str(len(blob.envelope.ct)))
+    digests = [digest_of(blob.envelope) for blob in found]
     await connection.execute(
         """
         INSERT INTO blobs (digest, subject, media_type, envelope, ct)
-        VALUES ($1, $2, $3, $4::text::jsonb, $5) ON CONFLICT DO NOTHING
+        SELECT d, s, m, e::jsonb, c
+          FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::bytea[])
+            AS new (d, s, m, e, c)
+            ON CONFLICT DO NOTHING
         """,
-        digest,
-        envelope.subject,
-        media_type,
-        envelope.model_dump_json(exclude={"ct"}),
-        envelope.ct,
+        digests,
+        [blob.envelope.subject for blob in found],
+        [blob.media_type for blob in found],
+        [blob.envelope.model_dump_json(exclude={"ct"}) for blob in found],
+        [blob.envelope.ct for blob in found],
     )
-    return digest
+    return digests
 
 
 async def load(connection: Connection, digest: str) -> Blob | None:
     """None: never stored here, or its person was erased."""
-    row = await connection.fetchrow(
-        "SELECT media_type, envelope::text AS envelope, ct FROM blobs WHERE digest = $1", digest
+    return (await load_all(connection, [digest]))[0]
+
+
+async def load_all(connection: Connection, digests: Sequence[str]) -> list[Blob | None]:
+    """As `load`, in the order asked."""
+    rows = await connection.fetch(
+        """
+        SELECT digest, media_type, envelope::text AS envelope, ct
+          FROM blobs WHERE digest = ANY($1::text[])
+        """,
+        list(digests),
     )
-    if row is None:
-        return None
+    found = {row["digest"]: _blob(row) for row in rows}
+    return [found.get(digest) for digest in digests]
+
+
+def _blob(row: Record) -> Blob:
     members = json.loads(row["envelope"])
     return Blob(Sealed.model_validate({**members, "ct": row["ct"]}), row["media_type"])

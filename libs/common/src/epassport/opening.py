@@ -57,10 +57,9 @@ async def open_for(
     """
     for item in envelopes:
         check_place(item.envelope, subject=item.subject, field=item.field)
-    async with database.transaction() as connection:
-        await _write_audit(connection, envelopes, actor, reason, correlation_id)
     wanted = {(item.subject, item.envelope.purpose) for item in envelopes}
     async with database.connection() as connection:
+        await _write_audit(connection, envelopes, actor, reason, correlation_id)
         keys = await keyring.opening_keys(connection, wanted)
     return [keys.open(item.envelope, subject=item.subject, field=item.field) for item in envelopes]
 
@@ -113,7 +112,7 @@ async def _write_audit(
     reason: str,
     correlation_id: UUID,
 ) -> None:
-    """One row per person."""
+    """One row per person, all or none; outside any transaction it is committed on return."""
     fields: dict[UUID, set[str]] = {}
     for item in envelopes:
         fields.setdefault(item.subject, set()).add(item.field)

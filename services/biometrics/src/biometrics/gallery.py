@@ -30,7 +30,7 @@ from biometrics.engine.positions import FingerPosition
 from biometrics.record_commands import WHOLE, Shard
 from biometrics.score_class import ScoreClass, score_class
 from epassport import Token
-from epassport.blobs import load
+from epassport.blobs import load_all
 from epassport.database import Database
 from epassport.errors import NotVisibleYet, Transient
 from epassport.faults import is_transient
@@ -247,12 +247,13 @@ class Gallery:
         """By capture; an erased person's is missing."""
         sealed: dict[tuple[str, FingerPosition], InRecord] = {}
         async with self._database.connection() as connection:
-            for row in rows:
-                for position, digest in zip(row["positions"], row["templates"], strict=True):
-                    blob = await load(connection, digest)
-                    if blob is not None:
-                        place = (str(row["capture_id"]), FingerPosition(position))
-                        sealed[place] = InRecord(row["holder_id"], "template", blob.envelope)
+            digests = [digest for row in rows for digest in row["templates"]]
+            blobs = dict(zip(digests, await load_all(connection, digests), strict=True))
+        for row in rows:
+            for position, digest in zip(row["positions"], row["templates"], strict=True):
+                if (blob := blobs[digest]) is not None:
+                    place = (str(row["capture_id"]), FingerPosition(position))
+                    sealed[place] = InRecord(row["holder_id"], "template", blob.envelope)
         opened = await open_in_task(
             self._database,
             self._keyring,

@@ -16,7 +16,7 @@ from biometrics.record_events import (
     SamplesReceived,
 )
 from epassport import Recorded, TaskStart, Token
-from epassport.blobs import Blob, load
+from epassport.blobs import load_all
 from epassport.decider import key_of
 from epassport.opening import InRecord, open_in_task
 from epassport.reactions import Send
@@ -170,7 +170,7 @@ async def _opened(
 ) -> list[bytes | None]:
     """In the order asked; None once the person is erased."""
     async with app.database.connection() as connection:
-        blobs: list[Blob | None] = [await load(connection, digest) for digest in digests]
+        blobs = await load_all(connection, digests)
     if any(blob is None for blob in blobs):
         return [None] * len(digests)
     opened = await open_in_task(

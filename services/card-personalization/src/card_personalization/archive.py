@@ -8,6 +8,7 @@ from uuid import UUID
 
 from card_personalization.card_commands import Files
 from epassport import Actor, blobs
+from epassport.blobs import Blob
 from epassport.database import Connection, Database
 from epassport.keyring import SubjectKeyring
 from epassport.opening import InRecord, open_for
@@ -33,14 +34,15 @@ async def store(
     Runs in the caller's transaction. Raises KeyPending, Erased.
     """
     keys = await keyring.sealing_keys(connection, {(holder_id, FIELDS[field].purpose)})
-    stored: dict[str, tuple[str, ...]] = {}
-    for name, (octets, media_type) in files.items():
-        stored[name] = tuple(
-            [
-                await blobs.store(connection, keys.seal(holder_id, field, part), media_type)
-                for part in _parts(octets)
-            ]
-        )
+    sealed = [
+        (name, Blob(keys.seal(holder_id, field, part), media_type))
+        for name, (octets, media_type) in files.items()
+        for part in _parts(octets)
+    ]
+    digests = await blobs.store_all(connection, [blob for _, blob in sealed])
+    stored: dict[str, tuple[str, ...]] = dict.fromkeys(files, ())
+    for (name, _), digest in zip(sealed, digests, strict=True):
+        stored[name] += (digest,)
     return stored
 
 
@@ -81,6 +83,6 @@ def _parts(octets: bytes) -> list[bytes]:
 
 async def _envelopes(connection: Connection, digests: Sequence[str]) -> list[Sealed[bytes]] | None:
     """A blob goes only with its person."""
-    found = [await blobs.load(connection, digest) for digest in digests]
+    found = await blobs.load_all(connection, digests)
     envelopes = [blob.envelope for blob in found if blob is not None]
     return envelopes if len(envelopes) == len(digests) else None
