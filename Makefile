@@ -30,8 +30,8 @@ demo: $(READY) ## watch passports go from application to a checked QR code (CITI
 up: $(READY) ## the same, then stay up; prints addresses and tokens
 	$(PYTHON) -m epassport_sandbox up $(if $(CITIZENS),--citizens $(CITIZENS))
 
-pilot: $(READY) ## throughput run over real services, checks invariants (CITIZENS=1000)
-	$(PYTHON) -m epassport_sandbox pilot --citizens $(or $(CITIZENS),1000)
+pilot: $(READY) ## throughput run over real services, checks invariants (CITIZENS=1000 IMAGES=on)
+	$(PYTHON) -m epassport_sandbox pilot --citizens $(or $(CITIZENS),1000) --images $(or $(IMAGES),on)
 
 biometrics-2000: $(READY) ## 2,000 generated persons, 20 of them twice: all found? (CITIZENS=2000)
 	$(PYTHON) -m epassport_sandbox duplicates --citizens $(or $(CITIZENS),2000)

@@ -33,26 +33,16 @@ Run = Callable[[int, Path, Console], Coroutine[Any, Any, int]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m epassport_sandbox", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, count in (("demo", 25), ("up", 25), ("pilot", 1000), ("duplicates", 2000)):
-        command = commands.add_parser(name)
-        command.add_argument("--citizens", type=int, default=count, metavar="N")
-        if name == "demo":
-            command.add_argument(
-                "--given", action="store_true", help="on the system that the environment names"
-            )
-    options = parser.parse_args(arguments)
+    options = _options(arguments)
     folder = BUILD / options.command
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    demo_run = _demo_on_given if getattr(options, "given", False) else _demo
-    runs = {"demo": demo_run, "up": _up, "pilot": _pilot, "duplicates": _duplicates}
-    run = runs[options.command]
     console = Console(highlight=False)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_cancellable(run, options.citizens, folder.resolve(), console))
+            return runner.run(
+                _cancellable(_run(options), options.citizens, folder.resolve(), console)
+            )
     except KeyboardInterrupt:
         console.print("stopped")
         return 130
@@ -66,6 +56,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for leaf in _leaves(told):
             console.print(f"[red]{leaf}[/]")
         return 1
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m epassport_sandbox", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, count in (("demo", 25), ("up", 25), ("pilot", 1000), ("duplicates", 2000)):
+        command = commands.add_parser(name)
+        command.add_argument("--citizens", type=int, default=count, metavar="N")
+        if name == "demo":
+            command.add_argument(
+                "--given", action="store_true", help="on the system that the environment names"
+            )
+        if name == "pilot":
+            command.add_argument("--images", choices=("on", "off"), default="on")
+    return parser.parse_args(arguments)
+
+
+def _run(options: argparse.Namespace) -> Run:
+    match options.command:
+        case "demo":
+            return _demo_on_given if options.given else _demo
+        case "up":
+            return _up
+        case "pilot":
+            return partial(_pilot, images=options.images == "on")
+        case _:
+            return _duplicates
 
 
 async def _cancellable(run: Run, citizens: int, folder: Path, console: Console) -> int:
@@ -106,10 +123,10 @@ async def _up(citizens: int, folder: Path, console: Console) -> int:
     return 0 if facts.hold else 1
 
 
-async def _pilot(citizens: int, folder: Path, console: Console) -> int:
-    async with _open(folder, citizens, console) as session:
+async def _pilot(citizens: int, folder: Path, console: Console, *, images: bool) -> int:
+    async with _open(folder, citizens if images else 0, console) as session:
         with story.progress(console, "citizens on the road", citizens) as advance:
-            result = await run_pilot(session, citizens, advance)
+            result = await run_pilot(session, citizens, advance, images=images)
         console.print(story.steps_table(session.road.steps))
     text = json.dumps(result, indent=2, ensure_ascii=False)
     (folder / "result.json").write_text(text)

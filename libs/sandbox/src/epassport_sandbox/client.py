@@ -19,7 +19,7 @@ from epassport_sandbox.people import DemoPerson
 T = TypeVar("T")
 
 TOKEN_REUSED_FOR = timedelta(hours=1)
-LONGEST_PAUSE_SECONDS = 2.0
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 2.0
 AGAIN_AFTER_SECONDS = (0.2, 0.5, 1.0, 2.0)
 # Also a connection that the service closed, being idle, at the moment it was used again.
 _UNKNOWN_END = (TimeoutError, aiohttp.ClientConnectionError)
@@ -71,6 +71,7 @@ class Client:
         self._issuer = issuer
         self._http = http
         self._tokens: dict[DemoPerson, tuple[float, str]] = {}
+        self.requests = 0
 
     async def command(
         self,
@@ -145,12 +146,14 @@ class Client:
     async def _got(
         self, url: str, wanted: Mapping[str, str], headers: Mapping[str, str]
     ) -> Response:
+        self.requests += 1
         async with self._http.get(url, params=wanted, headers=headers) as response:
             return Response(response.status, await response.read())
 
     async def _post(
         self, url: str, body: Mapping[str, Any], headers: Mapping[str, str]
     ) -> Response:
+        self.requests += 1
         async with self._http.post(url, json=body, headers=headers) as response:
             return Response(response.status, await response.read())
 
@@ -173,24 +176,41 @@ def _content(response: Response, operation: str) -> Any:
     return json.loads(response.body)
 
 
+@dataclass
+class Usual:
+    """How long something takes, as one knows who has waited for it before."""
+
+    seconds: float = 0.0
+
+    def learn(self, seconds: float) -> None:
+        """What was last counts most."""
+        self.seconds += (seconds - self.seconds) / 4
+
+
 async def until(
     ask: Callable[[], Awaitable[T]],
     holds: Callable[[T], bool],
     *,
     within: timedelta = timedelta(seconds=60),
     what: str,
+    usual: Usual | None = None,
 ) -> T:
     """Ask again until `holds`; an unknown id or a key on its way counts as not yet.
 
+    usual: nobody asks before three quarters of that time, nor much more often than it lasts.
     Raises TookTooLong with what was seen last.
     """
     clock = asyncio.get_running_loop()
-    deadline = clock.time() + within.total_seconds()
-    pause, seen = 0.05, "nothing"
+    started = clock.time()
+    deadline = started + within.total_seconds()
+    usual = usual or Usual()
+    pause, seen = max(SHORTEST_PAUSE_SECONDS, usual.seconds / 8), "nothing"
+    await asyncio.sleep(min(0.75 * usual.seconds, within.total_seconds()))
     while True:
         try:
             answer = await ask()
             if holds(answer):
+                usual.learn(clock.time() - started)
                 return answer
             seen = repr(answer)[:300]
         except Refused as refused:

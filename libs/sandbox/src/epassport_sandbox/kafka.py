@@ -108,6 +108,11 @@ class EmbeddedKafka:
         return server.stem.removeprefix("kafka-server-")
 
     @property
+    def data(self) -> Path:
+        """Where the broker keeps its topics."""
+        return self._folder / "data"
+
+    @property
     def child(self) -> Child:
         if self._child is None:
             raise StackUnavailable("Kafka has not been started")

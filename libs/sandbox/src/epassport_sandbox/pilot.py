@@ -2,41 +2,71 @@
 
 Citizens walk at a stated concurrency; pictures of fingers and faces are made before the
 clock starts. Extraction and 1:N search are real. Nothing is asserted about time.
+
+`IMAGES=off` shows what is left without work on fingers: everybody's fingers are unusable, so that
+a supervisor's exception stands for the search and two officers compare faces, of which there are
+a few only. The services are the same and know nothing of it; cards are printed all the same.
 """
 
 import asyncio
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from epassport_sandbox.citizens import Citizen, citizens
 from epassport_sandbox.invariants import check_invariants, settle
+from epassport_sandbox.measuring import Snapshot, costs, look, megabytes
 from epassport_sandbox.road import Road, Walk
 from epassport_sandbox.running import Session
-from epassport_sandbox.stack import EmbeddedStack
 
 SEED = 7
 AT_ONCE = 48
+FACES = 8  # without images
 BATCH = 20
 LANES = 5
 
 
-async def run_pilot(session: Session, count: int, advance: Callable[[], None]) -> dict[str, Any]:
-    """What `result.json` says: see the module."""
+class _Progress:
+    """Counts passports in force. half: how many are half of them."""
+
+    def __init__(self, tell: Callable[[], None], *, half: int) -> None:
+        self.is_half_way = asyncio.Event()
+        self._tell = tell
+        self._left = half
+
+    def advance(self) -> None:
+        self._tell()
+        self._left -= 1
+        if self._left == 0:
+            self.is_half_way.set()
+
+
+async def run_pilot(
+    session: Session, count: int, advance: Callable[[], None], *, images: bool = True
+) -> dict[str, Any]:
+    """What `result.json` says: see the module. images: fingers are taken, compared and searched."""
     today = session.system.clock.now().date()
     people = list(islice(citizens(SEED, count, today), count))
+    if not images:
+        people = [_without_fingers(citizen, n % FACES) for n, citizen in enumerate(people)]
     await asyncio.to_thread(_draw_all, session.road, people)
-    cpu_before = _cpu(session)
+    start = await look(session.system)
+    asked_before = session.client.requests
+    progress = _Progress(advance, half=(count + 1) // 2)
+    halfway = asyncio.create_task(_halfway(session, progress))
     started = time.perf_counter()
-    walks = await _walk_all(session.road, people, advance)
+    walks = await _walk_all(session.road, people, progress.advance)
     seconds = time.perf_counter() - started
     await settle(session.system)
-    cpu_after = _cpu(session)
+    end = await look(session.system)
+    requests = session.client.requests - asked_before
     findings = await check_invariants(session.system)
     return {
         "citizens": count,
+        "images": "on" if images else "off",
         "passports": len(walks),
         "seconds": round(seconds, 1),
         "passports_per_second": round(len(walks) / seconds, 2),
@@ -44,9 +74,9 @@ async def run_pilot(session: Session, count: int, advance: Callable[[], None]) -
             step: {"p50": _percentile(times, 50), "p99": _percentile(times, 99)}
             for step, times in session.road.steps.seconds.items()
         },
-        "cpu_seconds": {
-            name: round(cpu_after[name] - cpu_before.get(name, 0.0), 1) for name in cpu_after
-        },
+        "requests_per_passport": round(requests / len(walks), 1),
+        **costs(start, end, passports=len(walks), seconds=seconds),
+        "memory_mb": megabytes({"start": start, "half": await halfway, "end": end}),
         "invariants": findings.summary(),
         "invariants_hold": findings.hold,
     }
@@ -61,7 +91,7 @@ async def _walk_all(
     async def until_made(citizen: Citizen) -> Walk:
         async with limit:
             walk = await road.apply(citizen)
-            await road.enrol(walk)
+            await road.capture(walk)
             await road.decide(walk)
             await road.make(walk)
             return walk
@@ -97,17 +127,14 @@ def _draw_all(road: Road, people: Sequence[Citizen]) -> None:
         road.captures.face(citizen)
 
 
-def _cpu(session: Session) -> dict[str, float]:
-    """CPU seconds so far: each service with its worker processes, the servers, the driver."""
-    used = {
-        name: child.cpu_seconds()
-        for name, child in session.system.processes.children.items()
-        if child.running
-    }
-    if isinstance(stack := session.system.stack, EmbeddedStack):
-        used["postgres"] = stack.postgres_server.child.cpu_seconds()
-        used["kafka"] = stack.kafka_server.child.cpu_seconds()
-    return used | {"the people (this process)": time.process_time()}
+def _without_fingers(citizen: Citizen, face: int) -> Citizen:
+    return replace(citizen, fingers_usable=False, portrait_seed=face)
+
+
+async def _halfway(session: Session, progress: _Progress) -> Snapshot:
+    """Memory that only grows would show against the end."""
+    await progress.is_half_way.wait()
+    return await look(session.system)
 
 
 def _percentile(seconds: Sequence[float], percent: int) -> float:

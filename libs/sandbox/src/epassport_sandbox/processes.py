@@ -140,10 +140,13 @@ class Child:
     def cpu_seconds(self) -> float:
         """User and system time of it and its children; the last known figure once it has ended."""
         with contextlib.suppress(psutil.NoSuchProcess):  # it has ended; the last figure stands
-            top = psutil.Process(self.pid)
-            family = [top, *top.children(recursive=True)]
-            self._cpu_seconds = sum(map(_cpu_seconds, family))
+            self._cpu_seconds = sum(map(cpu_seconds, self.family()))
         return self._cpu_seconds
+
+    def family(self) -> list[psutil.Process]:
+        """It and its children and theirs. Raises psutil.NoSuchProcess once it has ended."""
+        top = psutil.Process(self.pid)
+        return [top, *top.children(recursive=True)]
 
     def tail(self) -> str:
         with self.log.open("rb") as lines:
@@ -169,7 +172,7 @@ class Child:
         return ChildFailed(f"{self.name} ended with code {code}; end of {self.log}:\n{self.tail()}")
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
+def cpu_seconds(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system + times.children_user + times.children_system)
 

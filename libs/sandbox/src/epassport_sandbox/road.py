@@ -30,7 +30,7 @@ from epassport_contracts.fields import (
 )
 from epassport_sandbox import fingerprints
 from epassport_sandbox.citizens import Citizen
-from epassport_sandbox.client import Answer, Client, Refused, until
+from epassport_sandbox.client import Answer, Client, Refused, Usual, until
 from epassport_sandbox.country import (
     ADJUDICATORS,
     CARD_INSPECTOR,
@@ -130,6 +130,7 @@ class Road:
     captures: Captures
     now: Callable[[], Any]
     steps: Steps = field(default_factory=Steps)
+    usual: dict[str, Usual] = field(default_factory=lambda: defaultdict(Usual))
 
     async def apply(
         self,
@@ -228,6 +229,13 @@ class Road:
                 walk.office.operator,
             )
 
+    async def capture(self, walk: Walk) -> None:
+        """Step 2 for whoever comes. Raises Refused."""
+        if walk.citizen.fingers_usable:
+            await self.enrol(walk)
+        else:
+            await self.except_fingers(walk)
+
     async def except_fingers(self, walk: Walk) -> None:
         """Unusable fingers: a supervisor records an exception, which stands for 1:N."""
         ticket = await self.ticket(walk, "enrol", walk.office.operator)
@@ -287,6 +295,7 @@ class Road:
             lambda answer: answer["state"] == state,
             what=f"application {walk.application_id} to be {state}",
             within=timedelta(seconds=180),
+            usual=self.usual[state],
         )
 
     async def card(self, walk: Walk, *, after: str | None = None) -> Mapping[str, Any]:
@@ -303,6 +312,7 @@ class Road:
             lambda answer: answer["state"] == state,
             what=f"card {walk.ref} to be {state}",
             within=timedelta(seconds=180),
+            usual=self.usual[state],
         )
 
     async def make(self, walk: Walk, *, spoil_first: bool = False) -> None:
@@ -353,6 +363,7 @@ class Road:
                 lambda: self.progress(walk),
                 lambda answer: "HolderCheckNoted" in _names(answer),
                 what="the holder's check to reach enrollment",
+                usual=self.usual["check noted"],
             )
             await self.client.command(
                 ENROLLMENT,
@@ -392,11 +403,13 @@ class Road:
                 ),
                 lambda answer: answer["status"] == "valid",
                 what=f"document {walk.ref} to be valid",
+                usual=self.usual["valid"],
             )
             await until(
                 lambda: self.client.query(PROFILE, f"/profiles/{walk.holder_id}", walk.person),
                 lambda answer: answer["documents"][-1]["standing"] == "valid",
                 what=f"profile {walk.holder_id} to open",
+                usual=self.usual["profile"],
             )
 
     async def bind_phone(self, walk: Walk, purpose: str = "age-over-18", n: int = 2) -> Phone:
@@ -443,10 +456,7 @@ class Road:
     async def whole(self, citizen: Citizen) -> Walk:
         """From the desk to a valid passport in the cloud, one card in its own batch."""
         walk = await self.apply(citizen)
-        if citizen.fingers_usable:
-            await self.enrol(walk)
-        else:
-            await self.except_fingers(walk)
+        await self.capture(walk)
         await self.decide(walk)
         await self.make(walk)
         await self.bring([walk])
