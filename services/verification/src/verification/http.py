@@ -275,7 +275,7 @@ async def read_trust_list(view: View[App]) -> Response:
     return Response(view.app.published.trust_list(view.now), media_type="application/jwt")
 
 
-@routes.query("read-offline-pack", "/v1/offline-pack", reads=("document_status",))
+@routes.query("read-offline-pack", "/v1/offline-pack", reads=("document_status", "status_lists"))
 async def read_offline_pack(view: View[App]) -> Response:
     pack = await view.app.published.offline_pack(view.database, view.now, view.after or START)
     return Response(pack, media_type="application/jwt")
