@@ -1,6 +1,6 @@
 """`make images`: everything for the images is put into build/images, then they are built.
 
-    python tools/images.py [--standins] [SERVICE…]
+    python -m tools.images [--standins] [SERVICE…]
 
 Where the upstream images cannot be pulled, stand-ins are built from Debian's packages and the
 Maven artifacts (deploy/images/standins). Wheels, Java and jars come from this machine, so that
@@ -26,6 +26,7 @@ from epassport_sandbox.images import (
     variable_of,
 )
 from epassport_sandbox.jars import cache_folder
+from tools.sbom import write_sbom
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build" / "images"
@@ -54,6 +55,7 @@ def main() -> None:
     names = image_names()
     for service in options.services or [*ServiceName, "sandbox"]:
         build_service(service, names)
+        write_sbom(names[variable_of(service)], service, VERSION, BUILD / f"{service}.cdx.json")
 
 
 def prepare() -> None:

@@ -8,17 +8,22 @@ from docker import DockerClient
 from docker.models.images import Image
 
 from epassport_contracts import ServiceName
-from epassport_sandbox.images import SOURCES_LABEL, VERSION, sources_digest
+from epassport_sandbox.images import SOURCES_LABEL, VERSION, settled_names_file, sources_digest
+from tools.sbom import licences_of
 
 MEGABYTE = 1_000_000
 LARGEST = dict.fromkeys(ServiceName, 220) | {ServiceName.BIOMETRICS: 450}
 
+UNSTATED = {"pkg:maven/fastutil", "pkg:deb/debian/libcrypt1"}
+"""Their packers state no licence by name; both texts are in the packages."""
+
 LOOK = """
-import importlib.util, json, os, shutil, sys
+import importlib.metadata, importlib.util, json, os, shutil, sys
 packages = ["epassport_sandbox", "pip", "uv", "pytest", "jpype", "numpy", "biometrics",
             "enrollment", "card_personalization", "cloud_profile", "verification"]
 runtime = os.path.dirname(importlib.util.find_spec("epassport").origin)
 print(json.dumps({
+    "distributions": [one.metadata["Name"].lower() for one in importlib.metadata.distributions()],
     "user": [os.getuid(), os.getgid()],
     "packages": [name for name in packages if importlib.util.find_spec(name)],
     "programs": [name for name in ("gcc", "cc", "make", "uv", "pip", "git", "java", "javac")
@@ -99,3 +104,16 @@ def test_no_secret_lies_in_the_environment_or_history_of_an_image(
         told = json.dumps([image.attrs["Config"]["Env"], image.history()]).lower()
         for word in ("password", "passphrase", "token=", "secret"):
             assert word not in told, (service, word)
+
+
+def test_beside_each_image_lies_the_list_of_what_is_in_it_with_licences(
+    seen: Mapping[ServiceName, dict],  # type: ignore[type-arg]
+) -> None:
+    for service, shown in seen.items():
+        document = json.loads((settled_names_file().parent / f"{service}.cdx.json").read_text())
+        licences = licences_of(document)
+        listed = {url.partition("@")[0] for url in licences}
+        wanted = {f"pkg:pypi/{name}" for name in shown["distributions"]}
+        assert wanted <= listed, service
+        unstated = {url.partition("@")[0] for url, named in licences.items() if not named}
+        assert unstated <= UNSTATED, service
