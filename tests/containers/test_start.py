@@ -9,7 +9,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from epassport.entrypoints import REFUSED
+from epassport.entrypoints import DIED, REFUSED
 from epassport_contracts import ServiceName
 from epassport_sandbox.ports import free_port
 from epassport_sandbox.processes import Child
@@ -54,22 +54,30 @@ async def test_a_missing_secret_is_named(epassport: Session) -> None:
     assert "EPASSPORT_KEY_STORE_PASSPHRASE_FILE" in lines[0]
 
 
-async def test_an_unreachable_kafka_ends_the_container_with_its_reason(epassport: Session) -> None:
-    changed = {
+async def test_an_unreachable_kafka_is_a_finding_of_check(epassport: Session) -> None:
+    """A service itself waits, not ready, and says why: Kafka may come up after it."""
+    environment = {
+        **epassport.system.environments[SERVICE],
         "EPASSPORT_KAFKA_BOOTSTRAP": f"127.0.0.1:{free_port()}",
-        "EPASSPORT_HTTP_PORT": str(free_port()),
     }
-    code, lines = await _end_of(await _start(epassport, "without-kafka", changed))
-    assert code != 0
-    assert any("kafka" in line.lower() for line in lines), lines
+    child = await epassport.system.processes.start(
+        "check-without-kafka", package_of(SERVICE), "check", environment=environment
+    )
+    child.expected_to_end = True
+    async with asyncio.timeout(ENDS_WITHIN_SECONDS):
+        code = await child.wait()
+    findings = [line for line in child.log.read_text().splitlines() if line.startswith("kafka: ")]
+    assert code == DIED
+    assert findings == ["kafka: cannot be reached (KafkaConnectionError)"]
 
 
 async def test_a_used_port_is_named(epassport: Session) -> None:
     """The service itself runs there."""
     code, lines = await _end_of(await _start(epassport, "used-port", {}))
-    assert code != 0
+    assert code == REFUSED
     port = epassport.system.environments[SERVICE]["EPASSPORT_HTTP_PORT"]
-    assert any(port in line for line in lines), lines
+    named = [line for line in lines if f"cannot listen on 127.0.0.1:{port}: " in line]
+    assert len(named) == 1, lines
 
 
 @pytest.mark.parametrize("schema", ["old", "new"])

@@ -532,7 +532,7 @@ async def test_a_request_in_flight_is_answered_while_the_server_stops(
 async def test_a_taken_port_is_told_at_once(unused_tcp_port: int) -> None:
     holder = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", unused_tcp_port)
     async with holder, unreachable_database() as database:
-        with pytest.raises(OSError, match="in use"):
+        with pytest.raises(Unsafe, match=r"in use$"):
             await serve(application(Shelf(), ISSUER, database), "127.0.0.1", unused_tcp_port)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import inspect
+import os
 import socket
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -135,10 +136,9 @@ def build_health_app(database: Database, *, checks: Mapping[str, Check]) -> Star
 async def serve(app: ASGIApp, host: str, port: int) -> None:
     """Serve until cancelled; requests in flight get ten seconds to end.
 
-    The address is bound first, so that a taken port is an OSError of this call.
+    The address is bound first. Raises Unsafe where it cannot be, as where the port is taken.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.create_server((host, port), family=family, backlog=2048)
+    listening = _listen(host, port)
     config = uvicorn.Config(
         app,
         lifespan="off",
@@ -157,6 +157,15 @@ async def serve(app: ASGIApp, host: str, port: int) -> None:
     finally:
         server.should_exit = True
         await serving
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else type(error).__name__
+        raise Unsafe(f"cannot listen on {host}:{port}: {reason}") from None
 
 
 class _Server(uvicorn.Server):
