@@ -22,7 +22,7 @@ READY := $(VENV) $(KAFKA_JARS) $(ENGINE_CLASSES)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: images test-containers faults-containers demo up pilot check lint types walls pins generated deployment unit tokens test conformance fuzz faults bench soak clean help biometrics-2000 report-biometrics
+.PHONY: images test-containers faults-containers demo up pilot check lint types walls pins generated deployment unit tokens test conformance fuzz faults simulation bench soak clean help biometrics-2000 report-biometrics
 
 demo: $(READY) ## watch passports go from application to a checked QR code (CITIZENS=25)
 	$(PYTHON) -m epassport_sandbox demo $(if $(CITIZENS),--citizens $(CITIZENS))
@@ -80,7 +80,7 @@ deployment: $(VENV) ## manifests, compose file and images' build files, without 
 	$(PYTEST) tests/deployment
 
 unit: $(VENV) $(ENGINE_CLASSES) tokens
-	$(PYTEST) -m "not stack" libs services
+	$(PYTEST) -m "not stack" libs services tests/simulation
 
 # Without it the tests of tokens are skipped and say so.
 tokens:
@@ -96,6 +96,9 @@ fuzz: $(VENV) ## any bytes end in a value or our own error, 20 s for each decode
 faults: $(READY) ## crash, pause, cut, fill, repeat: do the invariants hold? (MINUTES=, FAULT=, SEED=, WRITE=1)
 	$(PYTHON) -m tests.faults $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FAULT),--fault "$(FAULT)") \
 	  $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write)
+
+simulation: $(VENV) ## seeded interleavings of two services under every fault (SEEDS=20, WRITE=1)
+	$(PYTHON) -m tests.simulation --seeds $(or $(SEEDS),20) $(if $(WRITE),--write)
 
 bench: $(READY) ## ours against the bare work nobody can avoid; writes build/bench (ROWS="append relay")
 	$(PYTHON) -m tests.benchmarks $(ROWS)
