@@ -361,7 +361,7 @@ class Group:
                     uuid5(event.event_id, start.kind),
                     start.kind,
                     event.stream,
-                    orjson.dumps(start.input).decode(),
+                    orjson.dumps(start.input, option=orjson.OPT_NON_STR_KEYS).decode(),
                     encode_origin(follow_up),
                     start.step,
                     start.region,
