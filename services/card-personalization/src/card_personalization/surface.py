@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -52,6 +52,13 @@ class Box:
     height: float
 
 
+class _Line(NamedTuple):
+    """width: in the pixels of its font."""
+
+    text: str
+    width: float
+
+
 class Surface:
     def __init__(self, background: Image.Image, dpi: int) -> None:
         """background: a picture of the whole card; it is drawn on."""
@@ -79,7 +86,7 @@ class Surface:
         lines, face = self._fitted(box, text, size, weight)
         baseline = self.px(box.y) * _TEXT_FINER + face.size
         for line in lines:
-            free = self.px(box.width) * _TEXT_FINER - face.getlength(line)
+            free = self.px(box.width) * _TEXT_FINER - line.width
             indent = {"left": 0.0, "centre": free / 2, "right": free}[align]
             self._set(line, face, self.px(box.x) * _TEXT_FINER + indent, baseline, colour)
             baseline += face.size * _LINE_DISTANCE
@@ -108,20 +115,20 @@ class Surface:
         return left, top, self.px(box.x + box.width), self.px(box.y + box.height)
 
     def _set(
-        self, line: str, face: ImageFont.FreeTypeFont, x: float, baseline: float, colour: Colour
+        self, line: _Line, face: ImageFont.FreeTypeFont, x: float, baseline: float, colour: Colour
     ) -> None:
         """One line at a position in finer pixels."""
         left, top = int(x) // _TEXT_FINER, int(baseline - face.size) // _TEXT_FINER
         room = round(0.3 * face.size)  # for descenders and for signs that lean out of their width
-        size = (int(face.getlength(line)) + 2 * room, round(1.3 * face.size) + room)
+        size = (int(line.width) + 2 * room, round(1.3 * face.size) + room)
         mask = Image.new("L", size)
         start = (x - left * _TEXT_FINER, baseline - top * _TEXT_FINER)
-        ImageDraw.Draw(mask).text(start, line, font=face, fill=255, anchor="ls")
+        ImageDraw.Draw(mask).text(start, line.text, font=face, fill=255, anchor="ls")
         self.stamp(colour, mask.reduce(_TEXT_FINER), left, top)
 
     def _fitted(
         self, box: Box, text: str, size: float, weight: Weight
-    ) -> tuple[list[str], ImageFont.FreeTypeFont]:
+    ) -> tuple[list[_Line], ImageFont.FreeTypeFont]:
         """Lines and a font, both in finer pixels."""
         finer = self.dpi * _TEXT_FINER
         width, height = self.px(box.width) * _TEXT_FINER, self.px(box.height) * _TEXT_FINER
@@ -149,14 +156,22 @@ def font(weight: Weight, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(path), size)
 
 
-def _broken(pieces: list[str], face: ImageFont.FreeTypeFont, width: int) -> list[str] | None:
+def _broken(pieces: list[str], face: ImageFont.FreeTypeFont, width: int) -> list[_Line] | None:
     """Lines no wider than `width`, or None if a single piece is."""
-    lines = [""]
+    whole = _measured("".join(pieces), face)  # most texts need one line: measured once, not thrice
+    if whole.width <= width:
+        return [whole]
+    lines = [_Line("", 0.0)]
     for piece in pieces:
-        if face.getlength((lines[-1] + piece).lstrip()) <= width:
-            lines[-1] = (lines[-1] + piece).lstrip()
-        elif face.getlength(piece.lstrip()) <= width:
-            lines.append(piece.lstrip())
+        longer = _measured(lines[-1].text + piece, face)
+        if longer.width <= width:
+            lines[-1] = longer
+        elif (alone := _measured(piece, face)).width <= width:
+            lines.append(alone)
         else:
             return None
     return lines
+
+
+def _measured(text: str, face: ImageFont.FreeTypeFont) -> _Line:
+    return _Line(text.lstrip(), face.getlength(text.lstrip()))
