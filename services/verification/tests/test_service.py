@@ -378,16 +378,20 @@ async def test_when_a_list_is_full_the_next_is_begun_and_every_verifier_finds_it
 
 
 async def _fill(town: Any, uri: str) -> None:
-    """Claims as a million documents would have left them."""
-    async with town.replicas[0].essentials.database.connection() as connection:
+    """Claims as a million documents would have left them: by a connection of our own, as the
+    service's end what lasts longer than a second."""
+    connection = await asyncpg.connect(town.dsn)
+    try:
         await connection.execute(
             "INSERT INTO claims (kind, digest, stream_id)"
-            " SELECT 'status-index', convert_to($1 || '#' || n, 'UTF8'), 'document-status/other'"
-            " FROM generate_series(0, $2 - 1) AS n ON CONFLICT DO NOTHING",
+            " SELECT 'status-index', convert_to($1::text || '#' || n, 'UTF8'), 'other'"
+            " FROM generate_series(0, $2::int - 1) AS n ON CONFLICT DO NOTHING",
             uri,
             ENTRIES_PER_LIST,
-            timeout=120,
+            timeout=300,
         )
+    finally:
+        await connection.close()
 
 
 async def _offline(town: Any, trust: TrustList, code: str) -> Outcome:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from asyncpg import Record
 
 from epassport import Token
-from epassport.database import Database
+from epassport.database import Connection, Database
 from epassport.projector import START, checkpoint
 from epassport_credentials.signer import Signer
 from epassport_credentials.status_history import write_aggregation
@@ -31,6 +31,7 @@ from verification.settings import FIRST_STATUS_LIST, VerificationSettings
 LIST_LIFE = timedelta(seconds=60)
 LIST_REUSE = timedelta(seconds=30)
 LIST_REST = timedelta(seconds=2)
+ENTRIES_READ_AT_ONCE = 2**16
 
 _ENTRY: Mapping[str, Status] = {
     Standing.REGISTERED: Status.NOT_IN_FORCE,
@@ -90,7 +91,7 @@ class StatusLists:
                 if kept is not None and kept.is_fresh(now, seen, after):
                     return kept
                 uri = self._settings.status_list_uri(list_id)
-                rows = await readmodel.entries_of(readmodel.documents.on(connection), uri)
+                rows = await _rows_of(connection, uri)
             if not rows and list_id != FIRST_STATUS_LIST:
                 raise NoSuchList
             # Packing and compressing a million entries takes tens of milliseconds.
@@ -133,6 +134,16 @@ class StatusLists:
             aggregation_uri=aggregation_uri,
         )
         return IssuedList(jwt, cwt, now, seen)
+
+
+async def _rows_of(connection: Connection, uri: str) -> list[Record]:
+    """In parts, each as it is by then: what changed meanwhile is only newer than `seen`."""
+    tables = readmodel.documents.on(connection)
+    rows: list[Record] = []
+    for start in range(0, ENTRIES_PER_LIST, ENTRIES_READ_AT_ONCE):
+        part = range(start, start + ENTRIES_READ_AT_ONCE)
+        rows += await readmodel.entries_of(tables, uri, part)
+    return rows
 
 
 def used_lists(settings: VerificationSettings, known: Sequence[str]) -> list[int]:
