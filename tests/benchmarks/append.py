@@ -27,13 +27,14 @@ from epassport.group import Group
 from epassport.signals import Signals
 from epassport.tasks import starters_of
 from epassport_contracts import ServiceName
-from epassport_sandbox.stack import Stack
+from epassport_sandbox.stack import EmbeddedStack
 from tests.benchmarks.harness import Better, Row
 from tests.benchmarks.servers import (
     Schemas,
     Spent,
     checkpointed,
     count_statements,
+    median_of,
     rows_in,
     run,
     spending,
@@ -71,41 +72,43 @@ def rows() -> Iterator[Row]:
     yield from run(_measure)
 
 
-async def _measure(stack: Stack) -> list[Row]:
+async def _measure(stack: EmbeddedStack) -> list[Row]:
     schemas = Schemas(stack, "verification")
     return [await _row(stack, schemas, size) for size in COMMANDS]
 
 
-async def _row(stack: Stack, schemas: Schemas, size: int) -> Row:
+async def _row(stack: EmbeddedStack, schemas: Schemas, size: int) -> Row:
     counts = await _counts(schemas, size)
     ours, bare = [], []
     for _ in range(ROUNDS):
         await checkpointed(stack)
         async with schemas.fresh(connections=CONNECTIONS) as fresh:
             with _taken_down() as written:
-                ours.append(await _ours(fresh.database, _lanes(size)))
+                ours.append(await _ours(stack, fresh.database, _lanes(size)))
             left = await _left(fresh.database)
         await checkpointed(stack)
         async with schemas.fresh(connections=CONNECTIONS) as fresh:
-            bare.append(await _bare(fresh.database, written))
+            bare.append(await _bare(stack, fresh.database, written))
             assert await _left(fresh.database) == left, "both leave the same rows behind"
-    ratios = [b.seconds / o.seconds for o, b in zip(ours, bare, strict=True)]
+    ratios = [b.cpu / o.cpu for o, b in zip(ours, bare, strict=True)]
     commands = COMMANDS[size]
-    micro = {name: min(s.cpu for s in all_) / commands * 1e6
-             for name, all_ in (("ours", ours), ("bare", bare))}  # fmt: skip
     return Row(
         "append" if size == 64 else f"append-{size}",
-        commands / min(spent.seconds for spent in ours),
-        commands / min(spent.seconds for spent in bare),
+        commands / median_of("seconds", ours),
+        commands / median_of("seconds", bare),
         statistics.median(ratios),
         TARGETS[size],
         Better.HIGHER,
         "/s",
-        f"commands in groups of {size} on {CONNECTIONS} connections, client CPU"
-        f" {micro['ours']:.0f} us a command; bare: one asyncpg statement that writes the same"
-        f" rows, {micro['bare']:.0f} us",
+        f"commands in groups of {size} on {CONNECTIONS} connections: {_micro(ours, size)};"
+        f" bare: one asyncpg statement that writes the same rows: {_micro(bare, size)}",
         counts,
     )
+
+
+def _micro(spent: Sequence[Spent], size: int) -> str:
+    here, server = (median_of(kind, spent) / COMMANDS[size] * 1e6 for kind in ("here", "server"))
+    return f"{here:.0f} us of client CPU and {server:.0f} us of PostgreSQL's for each"
 
 
 async def _counts(schemas: Schemas, size: int) -> dict[str, float]:
@@ -178,7 +181,7 @@ async def _execute(group: Group, envelopes: Sequence[Envelope]) -> None:
         assert isinstance(outcome, Accepted), outcome
 
 
-async def _ours(database: Database, lanes: Sequence[Groups]) -> Spent:
+async def _ours(stack: EmbeddedStack, database: Database, lanes: Sequence[Groups]) -> Spent:
     """Each lane begins with a group that is not measured: then its statements are prepared."""
     group = _group(database)
 
@@ -186,10 +189,12 @@ async def _ours(database: Database, lanes: Sequence[Groups]) -> Spent:
         for envelopes in groups:
             await _execute(group, envelopes)
 
-    return await _in_lanes(walk, lanes)
+    return await _in_lanes(stack, walk, lanes)
 
 
-async def _bare(database: Database, lanes: Sequence[Sequence[Written]]) -> Spent:
+async def _bare(
+    stack: EmbeddedStack, database: Database, lanes: Sequence[Sequence[Written]]
+) -> Spent:
     """The same, each lane on a connection of its own; arguments are made before."""
     async with AsyncExitStack() as held:
         own = [await held.enter_async_context(database.connection()) for _ in lanes]
@@ -202,14 +207,16 @@ async def _bare(database: Database, lanes: Sequence[Sequence[Written]]) -> Spent
             for connection, arguments in statements:
                 await connection.fetchval(_BARE, *arguments)
 
-        return await _in_lanes(walk, prepared)
+        return await _in_lanes(stack, walk, prepared)
 
 
 async def _in_lanes(
-    walk: Callable[[Sequence[Any]], Awaitable[None]], lanes: Sequence[Sequence[Any]]
+    stack: EmbeddedStack,
+    walk: Callable[[Sequence[Any]], Awaitable[None]],
+    lanes: Sequence[Sequence[Any]],
 ) -> Spent:
     await asyncio.gather(*(_named(n, walk(lane[:1])) for n, lane in enumerate(lanes)))
-    with spending() as spent:
+    with spending(stack) as spent:
         await asyncio.gather(*(_named(n, walk(lane[1:])) for n, lane in enumerate(lanes)))
     return spent
 
