@@ -103,8 +103,8 @@ async def _measure(stack: EmbeddedStack) -> Row:
         Better.HIGHER,
         "/s",
         f"sealed events into `{applications.name}`: {micro[0]} us of client CPU and"
-        f" {micro[1]} us of PostgreSQL's for each; bare: decode and two upserts a page of {PAGE}: {micro[2]} us and"
-        f" {micro[3]} us",
+        f" {micro[1]} us of PostgreSQL's for each; bare: decode and two upserts a page of {PAGE}:"
+        f" {micro[2]} us and {micro[3]} us",
         counts,
         hoped=10_000,
     )

@@ -61,7 +61,7 @@ def spending(stack: EmbeddedStack) -> Iterator[Spent]:
 
 def median_of(kind: str, all_spent: Sequence[Spent]) -> float:
     """kind: a member of Spent."""
-    return statistics.median(getattr(spent, kind) for spent in all_spent)
+    return float(statistics.median(getattr(spent, kind) for spent in all_spent))
 
 
 @dataclass(frozen=True)
