@@ -33,9 +33,10 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# start OPTION…: true when it answers within half a minute. It dies with this script.
+# start OPTION…: true when it answers within half a minute. It dies with this script, but not by the
+# Ctrl-C that ends the command: containers are removed first.
 start() {
-    setpriv --pdeathsig TERM dockerd --data-root "$data" --exec-root "$folder/run" \
+    setsid setpriv --pdeathsig TERM dockerd --data-root "$data" --exec-root "$folder/run" \
         --pidfile "$folder/pid" --host "$DOCKER_HOST" "$@" >"$folder/log" 2>&1 9>&- &
     engine=$!
     for _ in $(seq 150); do

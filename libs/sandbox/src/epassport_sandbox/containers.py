@@ -60,11 +60,11 @@ def why_no_containers() -> str | None:
     except DockerException:
         return "no container engine answers"
     try:
-        names = image_names()
+        names, sources = image_names(), sources_digest()
         for variable in (POSTGRES, KAFKA, *map(variable_of, ServiceName)):
             image = engine.images.get(names[variable])
             made_from = image.labels.get(SOURCES_LABEL)
-            if made_from is not None and made_from != sources_digest():
+            if made_from is not None and made_from != sources:
                 return f"{names[variable]} was made from other sources: make images"
     except ImageNotFound:
         return f"there is no image {names[variable]}: make images"
@@ -128,9 +128,10 @@ async def start_container(
         "entrypoint": list(entrypoint) if entrypoint else None,
     }
     container.with_kwargs(**options, **(confinement() if confined else {}))
+    if confined:
+        container.with_tmpfs_mount("/tmp")  # noqa: S108 - the container's own, in memory
     container.with_command(list(command))
     container.with_envs(**environment)
-    container.with_tmpfs_mount("/tmp")  # noqa: S108 - the container's own, in memory
     for path, mode in (mounts or {}).items():
         container.with_volume_mapping(str(path), str(path), mode)
     await asyncio.to_thread(container.start)
