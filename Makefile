@@ -43,16 +43,16 @@ test: check $(READY) ## check, then everything that needs real PostgreSQL and Ka
 
 images: $(READY) ## container images of the services, and stand-ins where no registry answers
 	@tools/need.sh jlink
-	tools/container_engine.sh $(PYTHON) -m tools.images
+	tools/container_engine.sh $(PYTHON) tools/images.py
 
 test-containers: $(READY) ## the integration suite on the images, with an engine for the time of it
 	@tools/need.sh jlink
-	tools/container_engine.sh sh -c '$(PYTHON) -m tools.images && \
+	tools/container_engine.sh sh -c '$(PYTHON) tools/images.py && \
 		EPASSPORT_TEST_STACK=containers $(PYTEST) tests/containers tests/integration'
 
 faults-containers: $(READY) ## containers killed and paused under citizens on the road (WRITE=1)
 	@tools/need.sh jlink
-	tools/container_engine.sh sh -c '$(PYTHON) -m tools.images && \
+	tools/container_engine.sh sh -c '$(PYTHON) tools/images.py && \
 		EPASSPORT_TEST_STACK=containers $(PYTHON) -m tests.containers.faults $(if $(WRITE),--write)'
 
 check: lint types walls pins generated deployment unit ## before every commit: lint, types, walls, pins, generated files, deployment, unit tests

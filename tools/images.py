@@ -1,6 +1,6 @@
 """`make images`: everything for the images is put into build/images, then they are built.
 
-    python -m tools.images [--standins] [SERVICE…]
+    python tools/images.py [--standins] [SERVICE…]
 
 Where the upstream images cannot be pulled, stand-ins are built from Debian's packages and the
 Maven artifacts (deploy/images/standins). Wheels, Java and jars come from this machine, so that
@@ -15,6 +15,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from sbom import write_sbom
+
 from epassport_contracts import ServiceName
 from epassport_sandbox.images import (
     STANDINS,
@@ -26,7 +28,6 @@ from epassport_sandbox.images import (
     variable_of,
 )
 from epassport_sandbox.jars import cache_folder
-from tools.sbom import write_sbom
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build" / "images"
