@@ -43,8 +43,24 @@ async def new_topic(
     partitions: int = 1,
     config: Mapping[str, str] | None = None,
 ) -> Topic:
-    topic = Topic(
-        f"test.{uuid4().hex}.v1",
+    name = f"test.{uuid4().hex}.v1"
+    topic = topic_named(name, cleanup=cleanup, classification=classification, partitions=partitions)
+    await create_topics(
+        bootstrap, [TopicSpec(topic.name, partitions, {**topic.config, **(config or {})})]
+    )
+    return topic
+
+
+def topic_named(
+    name: str,
+    *,
+    cleanup: Cleanup = Cleanup.KEPT,
+    classification: Classification = Classification.INTERNAL,
+    partitions: int = 1,
+) -> Topic:
+    """As `new_topic` has made it, for another process."""
+    return Topic(
+        name,
         frozenset({SERVICE}),
         (EventSpec(NoteTaken, frozenset()), EventSpec(NoteLost, frozenset())),
         cleanup,
@@ -52,14 +68,13 @@ async def new_topic(
         sequenced=cleanup is Cleanup.KEPT and classification is Classification.INTERNAL,
         partitions=partitions,
     )
-    await create_topics(
-        bootstrap, [TopicSpec(topic.name, partitions, {**topic.config, **(config or {})})]
+
+
+def clients_of(bootstrap: str, *, member: str | None = None) -> KafkaClients:
+    """member: its lasting name in its groups."""
+    settings = KafkaSettings(
+        bootstrap, session_timeout=timedelta(seconds=6), group_instance_id=member
     )
-    return topic
-
-
-def clients_of(bootstrap: str) -> KafkaClients:
-    settings = KafkaSettings(bootstrap, session_timeout=timedelta(seconds=6))
     return KafkaClients(settings, client_id="tests")
 
 
@@ -170,12 +185,13 @@ async def consuming(
     *topics: Topic,
     service: ServiceName = SERVICE,
     gap_alarm: timedelta = timedelta(seconds=60),
+    member: str | None = None,
 ) -> AsyncIterator[ConsumerRunner]:
     runner = ConsumerRunner(
         database,
         service,
         [handler],
-        clients_of(bootstrap),
+        clients_of(bootstrap, member=member),
         topics={topic.name: topic for topic in topics},
         gap_alarm=gap_alarm,
     )

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from epassport.entrypoints import Arguments, Command, parse_arguments
+from epassport.rebuild_arguments import RebuildWanted
 
 START = """
 import asyncio, sys
@@ -176,11 +177,36 @@ def test_every_command_is_one_word(command: Command) -> None:
 
 def test_rebuild_names_its_read_model() -> None:
     assert parse_arguments("enrollment", ["rebuild", "timeline"]) == Arguments(
-        Command.REBUILD, "timeline"
+        Command.REBUILD, RebuildWanted("timeline")
     )
 
 
-@pytest.mark.parametrize("arguments", [[], ["dance"], ["rebuild"], ["serve", "now"], ["operate"]])
+@pytest.mark.parametrize("way", ["--accept-differences", "--back"])
+def test_who_changes_what_is_read_says_who_and_why(
+    way: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["rebuild", "timeline", way]
+    with pytest.raises(SystemExit) as ended:
+        parse_arguments("enrollment", [*asked, "--operator", "o.petrov"])
+    assert ended.value.code == 2
+    assert "--reason" in capsys.readouterr().err
+    read = parse_arguments("enrollment", [*asked, "--operator", "o.petrov", "--reason", "a drill"])
+    assert read.rebuild is not None
+    assert read.rebuild.order is not None
+    assert (read.rebuild.back, read.rebuild.order.reason) == (way == "--back", "a drill")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["dance"],
+        ["rebuild"],
+        ["serve", "now"],
+        ["operate"],
+        ["rebuild", "a", "--back", "--drop"],
+    ],
+)
 def test_what_is_no_command_prints_the_usage(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,24 +10,35 @@ from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
+from kafka_notes import clients_of, headers_of, new_topic, wire, write
 
 from epassport import blobs
 from epassport.actor import Actor, Channel, Role, service_actor
+from epassport.applying import Applier
+from epassport.catalog import Catalog
 from epassport.ceremony import PURPOSES, CeremonyResult, hold_ceremony
-from epassport.database import Database
+from epassport.clock import Clock
+from epassport.database import Connection, Database
 from epassport.errors import Erased, GroupConflict, KeyPending, Poison, Unsafe
+from epassport.group import Group
 from epassport.key_messages import KeySet, make_messages, record_keys
 from epassport.key_wrapping import KeyWrapping
 from epassport.keyring import GENERATION, SealingKeys, SubjectKeyring
+from epassport.keyring_stream import KEYRING, KeysDestroyed, destroy_on_order
 from epassport.keystore import KeyStore
 from epassport.opening import InRecord, Look, open_for, open_in_task, who_looked
+from epassport.progress import Progress
+from epassport.reactions import ReactionHandler, Send
 from epassport.records import Incoming
+from epassport.restore import carry_out_erasures, destroy_again
 from epassport.sealing import ERASED, new_data_key, seal
+from epassport.signals import Signals
 from epassport.signing import SigningPurpose
 from epassport.trustfile import TrustFile, read_public_key
 from epassport_contracts import DataPurpose, Sealed, ServiceName
+from epassport_contracts.events.enrollment import ErasureOrdered
 from epassport_contracts.events.keys import SubjectKey
-from epassport_contracts.registry import SUBJECT_KEYS
+from epassport_contracts.registry import SUBJECT_KEYS, EventSpec, Topic
 from epassport_sandbox.stack import Stack
 
 NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
@@ -391,6 +402,74 @@ async def test_erasure_takes_claims_and_blobs_of_that_person_alone(
         assert [row["subject"] for row in rows] == [neighbour]
         assert await blobs.load(connection, digests[holder]) is None
         assert await blobs.load(connection, digests[neighbour]) is not None
+
+
+async def test_keys_that_came_back_with_a_backup_are_destroyed_again(
+    parties: Parties, holder: UUID
+) -> None:
+    enrollment, other = parties[ENROLLMENT], uuid4()
+    await enrollment.sealing_keys({(holder, IDENTITY), (other, IDENTITY)})
+    keys = "SELECT subject, purpose, generation, owner, wrapped FROM subject_keys"
+    async with enrollment.database.connection() as connection:
+        backup = await connection.fetch(f"{keys} WHERE subject = $1", holder)
+    await enrollment.destroy(holder)
+    async with enrollment.database.connection() as connection:
+        await connection.executemany(
+            "INSERT INTO subject_keys VALUES ($1, $2, $3, $4, $5)", [tuple(row) for row in backup]
+        )
+    assert await destroy_again(enrollment.database, enrollment.keyring) == 1
+    assert await destroy_again(enrollment.database, enrollment.keyring) == 0
+    async with enrollment.database.connection() as connection:
+        left = await connection.fetch(f"{keys} WHERE subject = ANY($1::uuid[])", [holder, other])
+    assert {row["subject"] for row in left} == {other}
+
+
+async def test_an_order_for_erasure_that_came_after_the_backup_is_carried_out_before_serving(
+    parties: Parties, holder: UUID, stack: Stack
+) -> None:
+    kafka, party, other = stack.kafka.bootstrap, parties[ENROLLMENT], uuid4()
+    await party.sealing_keys({(holder, IDENTITY), (other, IDENTITY)})
+    topic = replace(await new_topic(kafka), events=(EventSpec(ErasureOrdered, frozenset()),))
+    ordered = ErasureOrdered(at=EVENING, holder_id=holder)
+    headers = wire(headers_of(ordered, f"holder/{holder}", 1))
+    await write(
+        kafka, topic, (f"holder/{holder}".encode(), headers, ordered.model_dump_json().encode())
+    )
+
+    consumer = clients_of(kafka).reader()
+    await consumer.start()
+    try:
+        for carried_out in (1, 0):
+            applier = Applier(party.database, ENROLLMENT, hearing_orders(party, topic), topic)
+            found = await carry_out_erasures(party.database, applier, consumer, Progress())
+            assert found == carried_out
+    finally:
+        await consumer.stop()
+    async with party.database.connection() as connection:
+        left = await connection.fetch("SELECT DISTINCT subject FROM subject_keys")
+        told = await connection.fetchval(
+            "SELECT count(*) FROM events WHERE stream_id = $1", f"keyring/{holder}"
+        )
+    assert holder not in {row["subject"] for row in left}
+    assert other in {row["subject"] for row in left}
+    assert told == 1
+
+
+def hearing_orders(party: Party, topic: Topic) -> ReactionHandler:
+    """As a service hears them, on a topic of the test's own."""
+    catalog = Catalog(ENROLLMENT, [KEYRING], starters={})
+
+    async def destroy(connection: Connection, fact: KeysDestroyed, at: datetime) -> None:
+        await party.keyring.destroy(connection, fact.holder_id, at)
+
+    def react(event: ErasureOrdered) -> list[Send]:
+        return [Send(*destroy_on_order(event))]
+
+    catalog.effects[KeysDestroyed] = destroy
+    group = Group(catalog, party.database, party.keyring, Clock(), Signals())
+    handler = ReactionHandler(ENROLLMENT, {ErasureOrdered: [react]}, group)
+    handler.topics = (topic.name,)
+    return handler
 
 
 async def test_while_keys_are_being_destroyed_none_is_made(parties: Parties, holder: UUID) -> None:

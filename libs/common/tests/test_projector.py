@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import nullcontext
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +11,7 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 from kafka_notes import until
-from shelf_aggregate import AddRoom, BoxPut, PutBox, TakeBoxes, shelf
+from shelf_aggregate import AddRoom, BoxPut, PutBox, shelf
 from shelf_store import (
     AT,
     SERVICE,
@@ -35,7 +34,6 @@ from epassport.events import Origin, Recorded
 from epassport.projector import START, OwnPages, OwnReactions, StoreReader, projector, wait_for
 from epassport.reactions import Send
 from epassport.readmodel import LostRow, ReadModel, Tables, fill, waves
-from epassport.rebuild import rebuild
 from epassport.signals import Signals
 
 LIVE = "SELECT stream, boxes FROM shelf_v1 ORDER BY stream"
@@ -211,23 +209,6 @@ async def test_a_token_of_an_event_that_no_projection_names_is_reached_too(db: D
     assert token is not None
     await to_the_end(reader(db))
     await wait_for(db, shelves.reader, token, within=0)
-
-
-async def test_a_rebuilt_read_model_is_the_live_one_byte_for_byte(db: Database) -> None:
-    group = group_of(db)
-    for n in range(60):
-        command = TakeBoxes(AT) if n % 7 == 6 else PutBox(AT + timedelta(seconds=n))
-        await group.execute([envelope(f"s{n % 5}", command)])
-        if n % 11 == 0:
-            await to_the_end(reader(db))
-    await to_the_end(reader(db))
-    text = "SELECT t::text FROM shelf_v1 AS t ORDER BY t::text"
-    live = await rows(db, text)
-    ((written,),) = await rows(db, "SELECT count(*) FROM events")
-    assert await rebuild(shelves, db, catalog().codec) == written
-    assert await rows(db, text) == live
-    await to_the_end(reader(db))
-    assert await rows(db, text) == live
 
 
 def room_for_each_box(event: Recorded[BoxPut]) -> list[Send]:

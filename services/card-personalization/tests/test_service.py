@@ -32,7 +32,8 @@ from seen_again import let_through, own_events
 from card_personalization import archive, readmodel
 from card_personalization.card_commands import BlockCause
 from epassport.actor import service_actor
-from epassport.rebuild import rebuild
+from epassport.progress import Progress
+from epassport.rebuild import Source, rebuild
 from epassport_contracts.events.enrollment import (
     HandoverCompleted,
     PausedStep,
@@ -281,11 +282,16 @@ async def test_a_rebuilt_read_model_equals_the_live_one(bureau: Bureau) -> None:
     path = f"/v1/cards/{holder.document_ref}"
     await bureau.post(INSPECTOR, f"{path}/reject-quality", reason="scratched")
     await bureau.reach(holder, "written", events=12)
-    essentials, codec = bureau.opened.essentials, bureau.opened.catalog.codec
+    opened = bureau.opened
     tables = ("card_v1", "card_event_v1", "card_file_v1")
     dump = [f"SELECT t::text AS text FROM {table} AS t ORDER BY 1" for table in tables]
     live = [await bureau.rows(sql) for sql in dump]
-    assert await rebuild(readmodel.cards, essentials.database, codec) >= 12
+    source = Source(
+        opened.essentials.settings.postgres_dsn(), opened.catalog.codec, opened.service.name
+    )
+    progress = Progress()
+    await rebuild(readmodel.cards, source, progress)
+    assert progress.done >= 12
     assert [await bureau.rows(sql) for sql in dump] == live
 
 

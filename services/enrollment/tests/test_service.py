@@ -24,7 +24,8 @@ from enrollment import http, readmodel, registrations
 from enrollment.holder_readmodel import holders
 from epassport.access import ANYONE
 from epassport.actor import Role
-from epassport.rebuild import rebuild
+from epassport.progress import Progress
+from epassport.rebuild import Source, rebuild
 from epassport.tickets import open_ticket
 from epassport_contracts import ServiceName
 from epassport_contracts.desk import TicketPurpose
@@ -314,10 +315,13 @@ async def test_an_event_that_a_read_model_has_seen_changes_nothing_when_it_comes
 
 async def test_a_rebuild_gives_the_same_tables(desk: Any) -> None:
     await a_road(desk)
-    database, codec = desk.opened.essentials.database, desk.opened.catalog.codec
+    opened = desk.opened
+    source = Source(
+        opened.essentials.settings.postgres_dsn(), opened.catalog.codec, opened.service.name
+    )
     for model in (readmodel.applications, readmodel.rollouts, holders):
         before = await contents(desk, model)
-        await rebuild(model, database, codec)
+        await rebuild(model, source, Progress())
         assert await contents(desk, model) == before
 
 

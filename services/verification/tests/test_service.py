@@ -15,8 +15,9 @@ from epassport import Token
 from epassport.actor import Role, service_actor
 from epassport.commands import Envelope, Rejected
 from epassport.events import Origin
+from epassport.progress import Progress
 from epassport.projector import wait_for
-from epassport.rebuild import rebuild
+from epassport.rebuild import Source, rebuild
 from epassport_contracts import ServiceName
 from epassport_contracts.events.biometrics import CheckPurpose, ComparisonMethod, HolderVerified
 from epassport_credentials.cwt import StatusReference
@@ -294,8 +295,11 @@ async def test_rebuilt_read_models_equal_the_live_ones(town: Any) -> None:
     for model in tables:
         await wait_for(opened.essentials.database, model.reader, await _head(town), within=10)
     before = {model: await town.rows(sql) for model, sql in tables.items()}
+    source = Source(
+        opened.essentials.settings.postgres_dsn(), opened.catalog.codec, opened.service.name
+    )
     for model, sql in tables.items():
-        await rebuild(model, opened.essentials.database, opened.catalog.codec)
+        await rebuild(model, source, Progress())
         assert await town.rows(sql) == before[model]
 
 

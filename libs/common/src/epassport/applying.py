@@ -30,15 +30,23 @@ class FenceLost(Exception):
 
 class Applier:
     def __init__(
-        self, database: Database, service: ServiceName, handler: SliceHandler, topic: Topic
+        self,
+        database: Database,
+        service: ServiceName,
+        handler: SliceHandler,
+        topic: Topic,
+        *,
+        again: bool = False,
     ) -> None:
+        """again: another reader was here before (a rebuild), and what is bad has been told."""
         self.topic = topic
         self.consumer = handler.name
         self._database = database
         self._service = service
         self._handler = handler
+        self._again = again
         self._breaker = CircuitBreaker()
-        self.parked = ParkedStreams(database, service, handler, topic)
+        self.parked = ParkedStreams(database, service, handler, topic, again=again)
 
     async def next_offset(self, partition: int) -> int:
         """Where this consumer goes on; 0 at its first time."""
@@ -114,10 +122,8 @@ class Applier:
             await self._move_offset(connection, partition, expected, next_offset)
             todo = await self._plan(connection, slots)
             bad = bad_ones([slot.raw.offset for slot in slots], todo.faulty_offsets)
-            if self._breaker.trips(bad) and not await is_allowed(
-                connection, self.consumer, self.topic.name, sum(bad)
-            ):
-                raise CircuitOpen
+            if not self._again:
+                await self._refuse_too_much_bad(connection, bad)
             if todo.apply:
                 await self._handler.apply(connection, todo.apply)
             if todo.sequences:
@@ -126,12 +132,19 @@ class Applier:
                 )
             if todo.park:
                 await parking.park(connection, self.consumer, todo.park)
-                await dead_letters.write(connection, self._service, self.consumer, todo.park)
+                if not self._again:
+                    await dead_letters.write(connection, self._service, self.consumer, todo.park)
         self._breaker.count(bad)
         self._report(todo)
         for key in todo.drain:
             await self.parked.drain(partition, key)
         return next_offset
+
+    async def _refuse_too_much_bad(self, connection: Connection, bad: Sequence[bool]) -> None:
+        if self._breaker.trips(bad) and not await is_allowed(
+            connection, self.consumer, self.topic.name, sum(bad)
+        ):
+            raise CircuitOpen
 
     async def _move_offset(
         self, connection: Connection, partition: int, expected: int, next_offset: int

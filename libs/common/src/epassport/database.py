@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from importlib.resources import files
@@ -32,6 +32,14 @@ _SERVER_SETTINGS = {
     "idle_in_transaction_session_timeout": str(round(TRANSACTION_SECONDS * 1000)),
     "timezone": "UTC",
 }
+
+# A statement that took too long; a client that stood still, told in time, or found out at its next
+# statement, which the driver then calls its own fault.
+_ENDED_BY_THE_SERVER = (
+    asyncpg.QueryCanceledError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InternalClientError,
+)
 
 MIGRATION_LOCK = 7_303_014
 
@@ -80,7 +88,10 @@ class Database:
         self.pool = pool
 
     @classmethod
-    async def connect(cls, dsn: str, *, connections: int = 8) -> "Database":
+    async def connect(
+        cls, dsn: str, *, connections: int = 8, settings: Mapping[str, str] | None = None
+    ) -> "Database":
+        """settings: of each session, beside those that keep transactions short."""
         pool = await asyncpg.create_pool(
             dsn,
             min_size=1,
@@ -88,7 +99,7 @@ class Database:
             command_timeout=10,
             init=_know_arrays,
             reset=_nothing_to_reset,
-            server_settings=_SERVER_SETTINGS,
+            server_settings={**_SERVER_SETTINGS, **(settings or {})},
         )
         return cls(pool)
 
@@ -123,7 +134,7 @@ class Database:
                     fault, asyncio.CancelledError | TimeoutError
                 )
                 await _leave(connection, transaction, thrown_away=cut_off)
-                if bound.expired() or isinstance(fault, asyncpg.QueryCanceledError):
+                if bound.expired() or isinstance(fault, _ENDED_BY_THE_SERVER):
                     raise TransactionTooLong from fault
                 raise
             finally:

@@ -28,14 +28,22 @@ log = structlog.get_logger(__name__)
 
 class ParkedStreams:
     def __init__(
-        self, database: Database, service: ServiceName, handler: SliceHandler, topic: Topic
+        self,
+        database: Database,
+        service: ServiceName,
+        handler: SliceHandler,
+        topic: Topic,
+        *,
+        again: bool = False,
     ) -> None:
+        """again: foreign tools have been told before what is parked here."""
         self.consumer = handler.name
         self.topic = topic.name
         self._topic = topic
         self._service = service
         self._database = database
         self._handler = handler
+        self._again = again
 
     async def drain(self, partition: int, key: str, *, also_faults: bool = False) -> int:
         """Apply what is parked of a stream, in order, each record in its own transaction.
@@ -92,7 +100,7 @@ class ParkedStreams:
         """A record that waited behind another turns out to be at fault, too; or is so still."""
         raw = record.raw
         await parking.set_cause(connection, self.consumer, raw, fault.cause, fault.detail)
-        if not record.is_fault:
+        if not record.is_fault and not self._again:
             found = [(raw, fault.cause, fault.detail)]
             await dead_letters.write(connection, self._service, self.consumer, found)
         log_fault(self.consumer, raw, fault.cause, fault.detail)

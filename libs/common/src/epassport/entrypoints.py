@@ -21,7 +21,9 @@ import uvloop
 
 from epassport.database import SchemaMismatch
 from epassport.errors import EndsProcess, Unsafe
-from epassport.operate import parse_operation
+from epassport.operate import add_who_and_why, order_of, parse_operation
+from epassport.operations import Order
+from epassport.rebuild_arguments import RebuildWanted, add_rebuild_arguments, rebuild_of
 from epassport.telemetry import describe
 
 log = structlog.get_logger(__name__)
@@ -44,6 +46,7 @@ class Command(StrEnum):
     ALL = "all"
     MIGRATE = "migrate"
     REBUILD = "rebuild"
+    RESTORE = "restore"
     AUDIT = "audit"
     CHECK = "check"
     OPERATE = "operate"
@@ -59,7 +62,8 @@ _HELP = {
     Command.TIMERS: "send deadlines that have passed",
     Command.ALL: "everything above in one process",
     Command.MIGRATE: "bring the database's schema to this build's",
-    Command.REBUILD: "fill a read model anew from the events",
+    Command.REBUILD: "fill a read model anew beside the one that is read, compare and switch",
+    Command.RESTORE: "make a database that came back from a backup fit to be served",
     Command.AUDIT: "compare every stored event with the hash chain and its published heads",
     Command.CHECK: "check settings, keys, database and Kafka, then exit",
     Command.OPERATE: "what operators see and do: parked streams, stuck tasks, overdue deadlines",
@@ -69,11 +73,15 @@ _HELP = {
 
 @dataclass(frozen=True)
 class Arguments:
-    """model: the read model that `rebuild` names. operation: what `operate` is asked for."""
+    """rebuild: what `rebuild` is asked for. operation: what `operate` is asked for.
+
+    lost: whose order it is that `restore` goes on without what the store has lost.
+    """
 
     command: Command
-    model: str | None = None
+    rebuild: RebuildWanted | None = None
     operation: argparse.Namespace | None = None
+    lost: Order | None = None
 
 
 def parse_arguments(program: str, arguments: Sequence[str]) -> Arguments:
@@ -83,11 +91,23 @@ def parse_arguments(program: str, arguments: Sequence[str]) -> Arguments:
     for command in Command:
         one = commands.add_parser(command.value, help=_HELP[command])
         if command is Command.REBUILD:
-            one.add_argument("model", metavar="NAME")
+            add_rebuild_arguments(one)
+        elif command is Command.RESTORE:
+            one.add_argument(
+                "--accept-lost", action="store_true", help="what the store has lost is settled"
+            )
+            add_who_and_why(one, required=False)
     if arguments[:1] == [Command.OPERATE.value]:
         return Arguments(Command.OPERATE, operation=parse_operation(program, arguments[1:]))
     read = parser.parse_args(arguments)
-    return Arguments(Command(read.command), getattr(read, "model", None))
+    command = Command(read.command)
+    if command is Command.REBUILD:
+        return Arguments(command, rebuild_of(parser, read))
+    if command is Command.RESTORE and read.accept_lost:
+        if read.operator is None or read.reason is None:
+            parser.error("--accept-lost needs --operator and --reason")
+        return Arguments(command, lost=order_of(read))
+    return Arguments(command)
 
 
 def refusing_unsafe(start: Callable[[], int]) -> int:

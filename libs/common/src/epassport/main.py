@@ -22,11 +22,17 @@ from epassport.entrypoints import (
     run_processes,
 )
 from epassport.errors import EndsProcess, Unsafe
+from epassport.events import EventCodec
 from epassport.history_topic import read_published
 from epassport.kafka import KafkaClients
+from epassport.keyring_stream import KEYRING
 from epassport.operate import operate
+from epassport.operations import Order
 from epassport.preflight import findings
-from epassport.rebuild import rebuild
+from epassport.progress import ShownProgress
+from epassport.rebuild import Source
+from epassport.rebuild_command import carry_out
+from epassport.restore import accept, restore
 from epassport.service import Running, Service, running
 from epassport.telemetry import configure
 
@@ -54,7 +60,9 @@ def _run(service: Service, read: Arguments) -> int:
         case Command.MIGRATE:
             return run_once("migrate", lambda: _migrate(service))
         case Command.REBUILD:
-            return run_once("rebuild", lambda: _rebuild(service, read.model or ""))
+            return run_once("rebuild", lambda: _rebuild(service, read))
+        case Command.RESTORE:
+            return run_once("restore", lambda: _restore(service, read.lost))
         case Command.AUDIT:
             return run_once("audit", lambda: _audit(service))
         case Command.CHECK:
@@ -77,14 +85,37 @@ async def _migrate(service: Service) -> None:
     log.info("migrated", applied=applied)
 
 
-async def _rebuild(service: Service, name: str) -> None:
-    model = next((model for model in service.read_models if model.name == name), None)
-    if model is None:
-        known = ", ".join(model.name for model in service.read_models)
-        raise Unsafe(f"no read model {name}; there are {known}")
-    async with running(service) as opened:
-        read = await rebuild(model, opened.essentials.database, opened.catalog.codec)
-    log.info("rebuilt", model=model.reader, events=read)
+async def _rebuild(service: Service, read: Arguments) -> None:
+    """Needs the database, the topics that the model hears, and none of the service's keys."""
+    if read.rebuild is None:
+        raise AssertionError("rebuild is asked for with its arguments")
+    source = Source(
+        service.settings.postgres_dsn(),
+        EventCodec([*service.aggregates, KEYRING]),
+        service.name,
+        KafkaClients(service.settings.kafka(), client_id="epassport-rebuild"),
+    )
+    await carry_out(read.rebuild, service.read_models, source)
+
+
+async def _restore(service: Service, lost: Order | None) -> None:
+    """Prints what was found; the service starts once what it has lost is settled."""
+    async with running(service, restoring=True) as opened:
+        essentials = opened.essentials
+        found = await restore(
+            essentials.database,
+            service.settings.postgres_dsn(),
+            essentials.keyring,
+            next(handler for handler in opened.handlers() if handler.name == "reactions"),
+            service.name,
+            opened.kafka,
+            ShownProgress("restore"),
+        )
+        for name, count in vars(found).items():
+            sys.stdout.write(f"{name}: {count}\n")
+        sys.stdout.flush()
+        await accept(essentials.database, lost)
+    log.info("restored", service=service.name)
 
 
 async def _operate(service: Service, asked: argparse.Namespace) -> None:

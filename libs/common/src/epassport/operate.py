@@ -56,9 +56,20 @@ def parse_operation(program: str, arguments: Sequence[str]) -> argparse.Namespac
     for name, (help_, names) in _ORDERS.items():
         one = what.add_parser(name, help=help_)
         _add(one, names)
-        one.add_argument("--operator", required=True, type=_text, help="who gives this order")
-        one.add_argument("--reason", required=True, type=_text, help="why; names no person")
+        add_who_and_why(one, required=True)
     return parser.parse_args(arguments)
+
+
+def add_who_and_why(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    parser.add_argument("--operator", required=required, type=_text, help="who gives this order")
+    parser.add_argument("--reason", required=required, type=_text, help="why; names no person")
+
+
+def order_of(read: argparse.Namespace) -> Order:
+    """A new one, by the account under which this runs."""
+    account = f"command-line:{getpass.getuser()}"
+    actor = Actor(account, read.operator, frozenset({Role.PLATFORM_OPERATOR}))
+    return Order(uuid4(), actor, read.reason)
 
 
 def _add(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
@@ -112,9 +123,7 @@ async def _list(
 
 
 async def _act(operations: Operations, read: argparse.Namespace) -> Found:
-    account = f"command-line:{getpass.getuser()}"
-    actor = Actor(account, read.operator, frozenset({Role.PLATFORM_OPERATOR}))
-    order = Order(uuid4(), actor, read.reason)
+    order = order_of(read)
     found = await _carry_out(operations, order, read)
     return {"action_id": str(order.action_id), "found": found}
 

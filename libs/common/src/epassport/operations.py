@@ -203,16 +203,7 @@ class Operations:
                     raise OrderReused
                 return dict(json.loads(before["found"]))
             found = await effect(connection)
-            await connection.execute(
-                "INSERT INTO operator_actions (action_id, action, target, found, actor, reason)"
-                " VALUES ($1, $2, $3, $4, $5, $6)",
-                order.action_id,
-                action,
-                json.dumps(target),
-                json.dumps(found),
-                _ACTOR.dump_json(order.actor).decode(),
-                order.reason,
-            )
+            await record_action(connection, order, action, target, found)
         return found
 
     def _parked_streams(self, place: Place) -> ParkedStreams:
@@ -220,6 +211,22 @@ class Operations:
             return self._parked[place.consumer, place.topic]
         except KeyError:
             raise NotThere("no such consumer hears this topic") from None
+
+
+async def record_action(
+    connection: Connection, order: Order, action: str, target: Mapping[str, Any], found: Found
+) -> None:
+    """In the transaction that has the effect."""
+    await connection.execute(
+        "INSERT INTO operator_actions (action_id, action, target, found, actor, reason)"
+        " VALUES ($1, $2, $3, $4, $5, $6)",
+        order.action_id,
+        action,
+        json.dumps(target),
+        json.dumps(found),
+        _ACTOR.dump_json(order.actor).decode(),
+        order.reason,
+    )
 
 
 def _one_row(

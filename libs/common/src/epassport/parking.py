@@ -231,6 +231,42 @@ async def discard(
 
 
 @dataclass(frozen=True)
+class DiscardedRecord:
+    """One that an operator put away for another reader of the same topic."""
+
+    partition: int
+    offset: int
+    actor: Actor
+    reason: str
+
+
+async def discarded_before(
+    connection: Connection, consumer: str, other: str, topic: str
+) -> list[DiscardedRecord]:
+    """Of what is parked for `consumer`: what was discarded for `other`, in order."""
+    rows = await connection.fetch(
+        """
+        SELECT partition, record_offset, d.discarded_by, d.discard_reason
+          FROM parked AS p JOIN discarded AS d USING (topic, partition, record_offset)
+         WHERE p.consumer = $1 AND d.consumer = $2 AND topic = $3
+         ORDER BY partition, record_offset
+        """,
+        consumer,
+        other,
+        topic,
+    )
+    return [
+        DiscardedRecord(
+            row["partition"],
+            row["record_offset"],
+            _ACTOR.validate_json(row["discarded_by"]),
+            row["discard_reason"],
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True)
 class HeldStream:
     topic: str
     partition: int

@@ -5,7 +5,7 @@ one: two replicas may read the same events, one of them moves the checkpoint.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +25,7 @@ from epassport.readmodel import ReadModel, fill
 from epassport.records import Incoming
 from epassport.signals import EVENTS, Signals
 from epassport_contracts import ContractEvent
-from epassport_contracts.registry import TOPICS
+from epassport_contracts.registry import TOPICS, Topic
 
 log = structlog.get_logger(__name__)
 
@@ -187,7 +187,7 @@ class StoreReader:
             connection = await stack.enter_async_context(opened)
             # A move past what concerns nobody may be lost: it is made again.
             derived = self._derived or not concerned
-            moved = await _advance(connection, self._reader, seen, last, derived=derived)
+            moved = await advance(connection, self._reader, seen, last, derived=derived)
             if moved and concerned:
                 await self._apply(connection, concerned)
             return moved
@@ -212,7 +212,7 @@ _NEXT = """
     """
 
 
-async def _advance(
+async def advance(
     connection: Connection, reader: str, seen: Token, last: Token, *, derived: bool
 ) -> bool:
     """Move the checkpoint from `seen`; False where somebody else has moved or removed it.
@@ -258,13 +258,13 @@ class ForeignProjection:
 
     one_per_stream = False
 
-    def __init__(self, model: ReadModel) -> None:
+    def __init__(self, model: ReadModel, topics: Iterable[Topic] = TOPICS) -> None:
         self._model = model
         self.name = model.reader
         foreign = {t for t in model.projections if issubclass(t, ContractEvent)}
         self.types = frozenset(t.type_name() for t in foreign)
         self.topics = tuple(
-            topic.name for topic in TOPICS if any(spec.model in foreign for spec in topic.events)
+            topic.name for topic in topics if any(spec.model in foreign for spec in topic.events)
         )
 
     def streams_of(self, _record: Incoming) -> frozenset[str]:

@@ -6,7 +6,7 @@ are written `{table}` and stand for `<table>_v<version>`.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,13 +18,17 @@ from epassport.events import Recorded
 Function = TypeVar("Function", bound=Callable[..., Any])
 Wave = Sequence[Recorded[Any]]
 
+BESIDE = "_beside"
+"""Ends the names of a second set of tables, and of who reads for it."""
+
 
 class Tables:
     """The tables of one version of a read model, through one connection."""
 
-    def __init__(self, connection: Connection, names: Sequence[str], version: int) -> None:
+    def __init__(self, connection: Connection, names: Mapping[str, str]) -> None:
+        """names: what each table is called in the database, by its name in SQL."""
         self._connection = connection
-        self._names = {name: f"{name}_v{version}" for name in names}
+        self._names = names
 
     async def upsert(self, sql: str, *arguments: Any) -> int:
         """Run one statement; returns how many rows it changed."""
@@ -40,10 +44,6 @@ class Tables:
     async def fetchval(self, sql: str, *arguments: Any) -> Any:
         return await self._connection.fetchval(self._named(sql), *arguments)
 
-    async def truncate(self) -> None:
-        for table in self._names.values():
-            await self._connection.execute(f"TRUNCATE {table}")
-
     def _named(self, sql: str) -> str:
         return re.sub(r"\{(\w+)\}", lambda match: self._names[match.group(1)], sql)
 
@@ -57,15 +57,29 @@ class _Projection:
 class ReadModel:
     """name: for operators and checkpoints; tables: without their version."""
 
-    def __init__(self, name: str, *, version: int, tables: Sequence[str]) -> None:
+    def __init__(
+        self, name: str, *, version: int, tables: Sequence[str], is_beside: bool = False
+    ) -> None:
         self.name = name
         self.version = version
         self.tables = tuple(tables)
         self.projections: dict[type, list[_Projection]] = {}
+        self._suffix = f"_v{version}{BESIDE if is_beside else ''}"
 
     @property
     def reader(self) -> str:
-        return f"{self.name}_v{self.version}"
+        return f"{self.name}{self._suffix}"
+
+    @property
+    def table_names(self) -> dict[str, str]:
+        """In the database, by the names that stand in SQL."""
+        return {table: f"{table}{self._suffix}" for table in self.tables}
+
+    def beside(self) -> "ReadModel":
+        """The same model in its second set of tables, read by nobody (`epassport.rebuild`)."""
+        twin = ReadModel(self.name, version=self.version, tables=self.tables, is_beside=True)
+        twin.projections = self.projections
+        return twin
 
     def projects(self, *event_types: type, changes: str = "one") -> Callable[[Function], Function]:
         """Marks `async (wave, tables) -> rows changed`.
@@ -83,7 +97,7 @@ class ReadModel:
         return mark
 
     def on(self, connection: Connection) -> Tables:
-        return Tables(connection, self.tables, self.version)
+        return Tables(connection, self.table_names)
 
 
 class LostRow(Exception):

@@ -44,6 +44,7 @@ from epassport.reactions import ReactionHandler, Send, reactions_of
 from epassport.readmodel import ReadModel
 from epassport.records import Incoming
 from epassport.relay import Relay
+from epassport.restore import refuse_unrestored
 from epassport.settings import Settings
 from epassport.shell import build_app, build_health_app, serve
 from epassport.signals import Signals
@@ -180,7 +181,7 @@ class Running:
     async def consume(self) -> None:
         """Everything this service hears on Kafka."""
         self.consumer = ConsumerRunner(
-            self.essentials.database, self.service.name, self._handlers(), self.kafka
+            self.essentials.database, self.service.name, self.handlers(), self.kafka
         )
         await self.consumer.run()
 
@@ -189,12 +190,13 @@ class Running:
         database = self.essentials.database
         parked = [
             ParkedStreams(database, self.service.name, handler, BY_NAME[topic])
-            for handler in self._handlers()
+            for handler in self.handlers()
             for topic in handler.topics
         ]
         return Operations(database, self.essentials.clock, parked)
 
-    def _handlers(self) -> list[SliceHandler]:
+    def handlers(self) -> list[SliceHandler]:
+        """Of everything that this service hears."""
         handlers: list[SliceHandler] = [KeysHandler(self.essentials.keyring), PausesHandler()]
         reactions = ReactionHandler(self.service.name, self._reactions, self.group)
         handlers += [reactions] if reactions.topics else []
@@ -314,8 +316,13 @@ def catalog_of(service: Service, keyring: SubjectKeyring) -> Catalog:
 
 
 @asynccontextmanager
-async def running(service: Service, *, connections: int | None = None) -> AsyncIterator[Running]:
-    """Open everything; close it again. Raises Unsafe and SchemaMismatch."""
+async def running(
+    service: Service, *, connections: int | None = None, restoring: bool = False
+) -> AsyncIterator[Running]:
+    """Open everything; close it again. Raises Unsafe and SchemaMismatch.
+
+    restoring: the database may have come from another cluster, and is about to be made fit
+    """
     settings = service.settings
     sandbox = settings.profile == "sandbox"
     keystore = open_key_store(
@@ -337,6 +344,8 @@ async def running(service: Service, *, connections: int | None = None) -> AsyncI
         )
         closing.push_async_callback(database.close)
         await check_schema(database, service.package)
+        if not restoring:
+            await refuse_unrestored(database)
         client = await closing.enter_async_context(httpx.AsyncClient(timeout=5))
         essentials = Essentials(
             settings, database, keystore, keyring, trust, SearchKey(keystore.search), clock

@@ -4,6 +4,7 @@ Lock order, everywhere: streams by id, then claims by key, then capacities by ki
 per transaction. Readers take only what no transaction in flight can still precede.
 """
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +19,8 @@ from epassport.database import Connection
 from epassport.decider import Claim, Release, StreamId
 from epassport.errors import GroupConflict
 from epassport.events import EventCodec, Recorded, decode_origin
+
+DECODED_AT_ONCE = 200
 
 
 @dataclass(frozen=True)
@@ -346,6 +349,72 @@ async def read_page(
     )
     rows = [row for row in found if row["may_go"]]
     return _recorded(codec, rows), len(rows) < len(found)
+
+
+async def read_of_types(
+    connection: Connection,
+    codec: EventCodec,
+    types: Collection[str],
+    after: Token,
+    until: Token,
+    limit: int,
+) -> list[Recorded[Any]]:
+    """Own events of these types after `after`, up to `until`, which some reader has applied:
+    nothing can come in before it any more."""
+    rows = await connection.fetch(
+        """
+        SELECT transaction_id::text AS read_as, position, stream_id, version, event_id, type,
+               schema_version, data, metadata, recorded_at
+          FROM events
+         WHERE (transaction_id, position) > ($1::text::xid8, $2)
+           AND (transaction_id, position) <= ($3::text::xid8, $4)
+           AND type = ANY($5::text[])
+         ORDER BY transaction_id, position LIMIT $6
+        """,
+        str(after.transaction_id),
+        after.position,
+        str(until.transaction_id),
+        until.position,
+        list(types),
+        limit,
+    )
+    events: list[Recorded[Any]] = []
+    for start in range(0, len(rows), DECODED_AT_ONCE):
+        events += _recorded(codec, rows[start : start + DECODED_AT_ONCE])
+        await asyncio.sleep(0)  # whoever writes the page before holds a transaction open
+    return events
+
+
+async def count_of_types(
+    connection: Connection, types: Collection[str], after: Token, until: Token
+) -> int:
+    """How many `read_of_types` would read altogether."""
+    n: int = await connection.fetchval(
+        """
+        SELECT count(*) FROM events
+         WHERE (transaction_id, position) > ($1::text::xid8, $2)
+           AND (transaction_id, position) <= ($3::text::xid8, $4)
+           AND type = ANY($5::text[])
+        """,
+        str(after.transaction_id),
+        after.position,
+        str(until.transaction_id),
+        until.position,
+        list(types),
+    )
+    return n
+
+
+async def last_place(connection: Connection) -> Token:
+    """Of the last event that nothing can precede any more; the start where there is none."""
+    row = await connection.fetchrow(
+        """
+        SELECT transaction_id::text AS read_as, position FROM events
+         WHERE transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+         ORDER BY transaction_id DESC, position DESC LIMIT 1
+        """
+    )
+    return Token(0, 0) if row is None else Token(int(row["read_as"]), row["position"])
 
 
 def _recorded(codec: EventCodec, rows: Sequence[Record]) -> list[Recorded[Any]]:

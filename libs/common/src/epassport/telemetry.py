@@ -34,7 +34,7 @@ FIELDS = frozenset(
         "seconds", "count", "bytes", "limit", "error", "errors", "frames", "fault", "sqlstate",
         "errno", "refusal", "stuck", "reader", "signal", "pid", "port", "host", "processes",
         "name", "purpose", "subject", "generation", "recipient", "owner",
-        "applied", "detail", "verb", "references", "dropped",
+        "applied", "detail", "verb", "references", "dropped", "rate",
     }
 )
 # fmt: on

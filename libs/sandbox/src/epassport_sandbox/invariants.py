@@ -106,7 +106,8 @@ async def _moving(system: System) -> list[str]:
                 SELECT (SELECT count(*) FROM outbox) AS outbox,
                        (SELECT count(*) FROM tasks WHERE NOT stuck) AS tasks,
                        (SELECT max(transaction_id)::text FROM events) AS last,
-                       (SELECT min(transaction_id)::text FROM checkpoints) AS read,
+                       (SELECT min(transaction_id)::text FROM checkpoints
+                         WHERE right(reader, 7) <> '_beside') AS read,
                        (SELECT max(events) FROM history_links) AS linked,
                        (SELECT count(*) FROM events) AS events
                 """

@@ -97,6 +97,11 @@ class EmbeddedPostgres:
         self._child: Child | None = None
 
     @property
+    def binaries(self) -> Path:
+        """The folder of initdb, postgres and its clients."""
+        return self._binaries
+
+    @property
     def child(self) -> Child:
         if self._child is None:
             raise StackUnavailable("PostgreSQL has not been started")

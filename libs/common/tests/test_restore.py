@@ -1,0 +1,245 @@
+"""A database that came back from a backup: a real dump in a new cluster, a copy of a day ago."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from kafka_notes import (
+    AT,
+    Notes,
+    clients_of,
+    consuming,
+    new_topic,
+    note,
+    notes,
+    parked,
+    put_out,
+    read_topic,
+    stored_offset,
+    until,
+    waiting_in_outbox,
+    write,
+)
+from shelf_aggregate import PutBox
+from shelf_store import SERVICE, catalog, envelope, group_of, opened, rows, shelves
+
+from epassport import restore
+from epassport.actor import service_actor
+from epassport.database import Database
+from epassport.errors import EndsProcess, Unsafe
+from epassport.operations import Order
+from epassport.own_topics import OwnTopics
+from epassport.progress import Progress
+from epassport.projector import projector
+from epassport.relay import Relay
+from epassport.restore import (
+    accept,
+    advance_transaction_ids,
+    refuse_unrestored,
+    rewind_offsets,
+)
+from epassport.signals import Signals
+from epassport_contracts.registry import Topic
+from epassport_sandbox.postgres import EmbeddedPostgres
+from epassport_sandbox.scratch import scratch_folder
+from epassport_sandbox.stack import Stack
+
+pytestmark = pytest.mark.stack
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def db(database: str) -> AsyncIterator[Database]:
+    async with opened(database) as database_:
+        yield database_
+
+
+def order() -> Order:
+    return Order(uuid4(), service_actor("operator"), "entered again from the topic")
+
+
+async def put_boxes(db: Database, *names: str) -> None:
+    for name in names:
+        await group_of(db).execute([envelope(name, PutBox(AT))])
+
+
+@asynccontextmanager
+async def new_cluster() -> AsyncIterator[tuple[EmbeddedPostgres, str]]:
+    """The server, and the dsn of an empty database in it."""
+    with scratch_folder() as folder:
+        server = EmbeddedPostgres(folder / "pg", folder, log=folder / "log", durable=False)
+        try:
+            started = await server.start()
+            yield server, await started.create_database("restored")
+        finally:
+            await server.stop()
+
+
+async def run(program: Path, *arguments: str) -> None:
+    process = await asyncio.create_subprocess_exec(str(program), *arguments)
+    async with asyncio.timeout(120):
+        assert await process.wait() == 0
+
+
+async def project(db: Database) -> int:
+    reading = projector(shelves, db, catalog().codec, Signals())
+    read = 0
+    while applied := await reading.step():
+        read += applied
+    return read
+
+
+async def test_a_dump_in_a_new_cluster_is_refused_until_it_is_restored_and_then_loses_nothing(
+    db: Database, database: str, tmp_path: Path
+) -> None:
+    await rows(db, "DO $$ BEGIN FOR i IN 1..3000 LOOP PERFORM pg_current_xact_id(); COMMIT;"
+                   " END LOOP; END $$")  # fmt: skip
+    await put_boxes(db, "a", "b", "a")
+    await project(db)
+    await put_boxes(db, "c")
+    await refuse_unrestored(db)
+    async with new_cluster() as (server, dsn):
+        dump = str(tmp_path / "dump")
+        await run(server.binaries / "pg_dump", "--format=custom", f"--file={dump}", database)
+        await run(server.binaries / "pg_restore", f"--dbname={dsn}", dump)
+        restored = await Database.connect(dsn)
+        try:
+            with pytest.raises(Unsafe, match="run restore first"):
+                await refuse_unrestored(restored)
+            assert await project(restored) == 0  # readers wait for ids that are far away
+            assert await advance_transaction_ids(dsn, Progress()) > 1_000
+            await accept(restored, None)
+            await refuse_unrestored(restored)
+            assert await project(restored) == 1
+            await put_boxes(restored, "a", "d")
+            assert await project(restored) == 2
+            assert await rows(restored, "SELECT stream, boxes FROM shelf_v1 ORDER BY stream") == [
+                *(("shelf/a", 3), ("shelf/b", 1)),
+                *(("shelf/c", 1), ("shelf/d", 1)),
+            ]
+            assert await advance_transaction_ids(dsn, Progress()) <= 1
+        finally:
+            await restored.close()
+
+
+async def test_ids_that_are_too_far_behind_are_told_with_what_to_run(
+    db: Database, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far = 2**32 + 5 * 2**20 + 17
+    await rows(db, "INSERT INTO checkpoints VALUES ('somebody', $1::text::xid8, 1)", str(far))
+    with pytest.raises(EndsProcess, match=r"--epoch=1 --next-transaction-id=6291456"):
+        await advance_transaction_ids(database, Progress())
+    monkeypatch.setattr(restore, "BURNT_AT_MOST", 10)
+    await rows(db, "DELETE FROM checkpoints")
+    assert await advance_transaction_ids(database, Progress()) == 0
+
+
+@asynccontextmanager
+async def as_it_was(db: Database, database: str, stack: Stack) -> AsyncIterator[str]:
+    """A copy of the database as it is now, file by file, to be gone back to later."""
+    name = f"copy_{uuid4().hex}"
+    await db.pool.expire_connections()
+    await db.close()
+    admin = await asyncpg.connect(stack.postgres.dsn("postgres"))
+    try:
+        source = database.rpartition("/")[2]
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {source}")
+        yield stack.postgres.dsn(name)
+    finally:
+        await admin.close()
+        await stack.postgres.drop_database(name)
+
+
+async def test_what_the_store_has_lost_is_kept_for_an_operator_and_no_sequence_means_two_facts(
+    db: Database, database: str, stack: Stack
+) -> None:
+    """Of three records the first was there at the backup, the second waited in the outbox."""
+    kafka = stack.kafka.bootstrap
+    topic = await new_topic(kafka)
+    await rows(db, "INSERT INTO streams (stream_id, version, sequence) VALUES ('a', 2, 2)")
+    await put_out(database, topic, [("a", 1, "a1")])
+    async with relaying(database, kafka):
+        await until(lambda: _sent(database))
+    await put_out(database, topic, [("a", 2, "a2")])
+    async with as_it_was(db, database, stack) as copy:
+        await put_out(database, topic, [("a", 3, "a3"), ("b", 1, "b1")])
+        async with relaying(database, kafka):
+            await until(lambda: _sent(database))
+        restored = await Database.connect(copy)
+        try:
+            assert await waiting_in_outbox(copy) == 1
+            for again in range(2):
+                consumer = clients_of(kafka).reader()
+                await consumer.start()
+                try:
+                    own = OwnTopics(SERVICE, restored, consumer, [topic])
+                    found = await own.compare(Progress())
+                finally:
+                    await consumer.stop()
+                assert found == ((1, 2) if again == 0 else (0, 0))
+            lost = "SELECT stream_id, sequence, type FROM lost_publications ORDER BY stream_id"
+            assert await rows(restored, lost) == [("a", 3, "NoteTaken"), ("b", 1, "NoteTaken")]
+            heads = "SELECT stream_id, sequence FROM streams ORDER BY stream_id"
+            assert await rows(restored, heads) == [("a", 3), ("b", 1)]
+            with pytest.raises(EndsProcess, match="2 published records"):
+                await accept(restored, None)
+            given = order()
+            await accept(restored, given)
+            await accept(restored, None)
+            assert await rows(restored, "SELECT DISTINCT settled_by FROM lost_publications") == [
+                (given.action_id,)
+            ]
+            async with relaying(copy, kafka):
+                await put_out(copy, topic, [("a", 4, "a4")])
+                await until(lambda: _sent(copy))
+        finally:
+            await restored.close()
+    assert await read_topic(kafka, topic) == [
+        *(("a", "a1"), ("a", "a2"), ("a", "a3")),
+        *(("b", "b1"), ("a", "a4")),
+    ]
+
+
+async def _sent(dsn: str) -> bool:
+    return await waiting_in_outbox(dsn) == 0
+
+
+@asynccontextmanager
+async def relaying(dsn: str, kafka: str) -> AsyncIterator[None]:
+    relay = asyncio.create_task(Relay(dsn, SERVICE, clients_of(kafka), Signals()).run())
+    try:
+        yield
+    finally:
+        relay.cancel()
+        await asyncio.gather(relay, return_exceptions=True)
+
+
+async def test_an_offset_behind_kafka_is_read_again_and_one_beyond_its_end_goes_back_to_it(
+    db: Database, stack: Stack
+) -> None:
+    kafka = stack.kafka.bootstrap
+    topic = await new_topic(kafka)
+    await write(kafka, topic, note("a", 1), note("a", 2))
+    async with consuming(db, kafka, Notes(topic), topic):
+        await until(lambda: _reached(db, topic, 2))
+    await rows(db, "UPDATE consumer_offsets SET next_offset = 9")
+    consumer = clients_of(kafka).reader()
+    await consumer.start()
+    try:
+        assert await rewind_offsets(db, consumer, Progress()) == 1
+        assert await rewind_offsets(db, consumer, Progress()) == 0
+    finally:
+        await consumer.stop()
+    await write(kafka, topic, note("a", 2), note("a", 4), note("b", 1))
+    async with consuming(db, kafka, Notes(topic), topic):
+        await until(lambda: _reached(db, topic, 5))
+    assert await notes(db) == ["a1", "a2", "b1"]
+    assert await parked(db) == [("a", 3, "gap")]  # what Kafka lost is missed, and told
+
+
+async def _reached(db: Database, topic: Topic, offset: int) -> bool:
+    return await stored_offset(db, topic) >= offset
