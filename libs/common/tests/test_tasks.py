@@ -89,6 +89,11 @@ async def run_leases_out(db: Database) -> None:
         )
 
 
+async def test_a_tasks_input_may_name_its_parts_by_an_enumeration(db: Database) -> None:
+    await put_box(db)
+    assert await rows(db, "SELECT input->'sides'->>'left' FROM tasks") == [("1",)]
+
+
 async def test_a_task_is_written_with_its_event_and_gone_once_it_is_answered(db: Database) -> None:
     await put_box(db)
     assert await rows(db, "SELECT kind, stream_id, attempts FROM tasks") == [
