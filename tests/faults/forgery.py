@@ -48,7 +48,7 @@ async def reorder(cluster: Cluster, seconds: float, draw: random.Random) -> None
         until = asyncio.get_running_loop().time() + seconds
         while asyncio.get_running_loop().time() < until:
             for shard in shards:
-                rows = await read_shard(session, shard, at_most=100)
+                rows = (await read_shard(session, shard, at_most=100)).rows
                 shuffled = draw.sample([*rows, *rows], 2 * len(rows))
                 await _send(producer, [_record(row) for row in shuffled])
                 await forget(session, [row.position for row in rows])

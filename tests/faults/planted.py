@@ -11,7 +11,7 @@ from typing import Any
 from epassport import readmodel, relay, store
 from epassport.applying import Applier
 from epassport.database import Connection
-from epassport.outbox import forget, read_shard
+from epassport.outbox import OutboxRow, forget
 
 VARIABLE = "EPASSPORT_FAULTS_PLANTED"
 
@@ -47,17 +47,13 @@ def _commit_before_apply() -> None:
 
 
 def _delete_before_send() -> None:
-    async def cycle(self: Any, session: Any, sender: Any) -> int:
-        rows = await read_shard(session, self._shard, at_most=relay.BATCH)
-        if not rows:
-            return 0
+    async def send(self: Any, session: Any, sender: Any, rows: Sequence[OutboxRow]) -> None:
         await forget(session, [row.position for row in rows])
         sent = await relay._touching(session, sender.send([self._wire.record(r) for r in rows]))
         if sent.fault is not None:
             raise relay.SendFailed from sent.fault
-        return len(rows)
 
-    relay._ShardRelay._cycle = cycle  # type: ignore[method-assign]
+    relay._ShardRelay._send = send  # type: ignore[method-assign]
 
 
 def _no_fence() -> None:
