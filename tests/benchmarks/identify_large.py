@@ -160,7 +160,7 @@ def _filtered(gallery: Any, templates: Templates) -> float:
     for row in range(PERSONS):
         two = [vectors[row % FINGERS], vectors[(row * 7 + 3) % FINGERS]]
         chosen.put(row, [INDEX.code, OTHER.code], two)
-    probe = {INDEX.code: templates[5][1], OTHER.code: templates[38][1]}
+    probe = {INDEX.code: templates[5][1], OTHER.code: templates[38 % FINGERS][1]}
     spent = []
     for _ in range(SEARCHES):
         started = time.process_time()

@@ -67,9 +67,12 @@ class Page:
             while not await self.value(condition):  # noqa: ASYNC110 - the page tells nothing
                 await asyncio.sleep(0.05)
 
-    async def press(self, key: str, code: str = "") -> None:
+    async def press(self, key: str, code: str = "", modifiers: int = 0) -> None:
+        about = {"key": key, "code": code or key, "modifiers": modifiers}
+        if key == "Enter":  # without its text nothing that has the focus is activated
+            about |= {"text": "\r", "windowsVirtualKeyCode": 13}
         for kind in ("keyDown", "keyUp"):
-            await self.send("Input.dispatchKeyEvent", type=kind, key=key, code=code or key)
+            await self.send("Input.dispatchKeyEvent", type=kind, **about)
 
     async def click(self, selector: str) -> None:
         await self.value(f"document.querySelector({json.dumps(selector)}).click()")

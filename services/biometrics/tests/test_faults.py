@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 from PIL import Image
 
-from conftest import Bureau, Person, at_work, now
+from conftest import SETTLED_WITHIN_SECONDS, Bureau, Person, at_work, now
 from epassport import keyring_stream
 from epassport.actor import Role, service_actor
 from epassport.commands import Accepted, Envelope
@@ -49,7 +49,7 @@ async def full_disk(bureau: Bureau, table: str, when: str = "true") -> AsyncIter
 async def tried(bureau: Bureau, person: Person) -> None:
     """Returns once the search of this person's samples has failed at least twice."""
     sql = "SELECT attempts FROM tasks WHERE stream_id = $1 AND kind = 'search-duplicates'"
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(SETTLED_WITHIN_SECONDS):
         while True:
             found = await bureau.rows(sql, f"biometric-record/{person.holder}")
             if found and found[0]["attempts"] >= 2:

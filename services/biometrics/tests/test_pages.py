@@ -15,6 +15,7 @@ from conftest import Bureau, Person
 from epassport.actor import Role
 from epassport_sandbox.people import DemoPerson
 
+SHIFT = 8  # of Input.dispatchKeyEvent
 PICTURES = os.environ.get("EPASSPORT_SCREENSHOTS")  # a folder to look at; none: not kept
 
 
@@ -50,6 +51,13 @@ async def keep(page: Page, name: str) -> None:
         await page.picture(Path(PICTURES) / f"{name}.png")
 
 
+async def transforms(page: Page) -> list[str]:
+    """Of the applicant's picture and of the candidate's."""
+    pictures = "document.querySelectorAll('.pane:not([hidden]) figure:not([hidden]) .moved')"
+    found: list[str] = await page.value(f"[...{pictures}].map(e => e.style.transform)")
+    return found
+
+
 async def shown_fingers(page: Page) -> list[str]:
     script = "[...document.querySelectorAll('figure[data-finger]')].filter(e => !e.hidden)"
     names: list[str] = await page.value(f"{script}.map(e => e.dataset.finger)")
@@ -77,6 +85,14 @@ async def test_an_adjudicator_answers_a_case_by_keyboard_alone(
     moved = await page.value("document.querySelector('.moved').style.transform")
     assert moved == "translate(40px, 0px) scale(3.375)"
     await keep(page, "case-ru-zoomed")
+    await page.press("ArrowUp", modifiers=SHIFT)
+    await page.press("ъ", "BracketRight")
+    assert await transforms(page) == [
+        "translate(40px, 0px) scale(3.375)",
+        "translate(40px, 40px) scale(3.375) rotate(5deg)",
+    ]
+    await page.press("0")
+    assert set(await transforms(page)) == {"translate(0px, 0px) scale(1)"}
     await page.press("m", "KeyM")
     assert await page.value("getComputedStyle(document.querySelector('svg')).display") == "none"
     await page.press("Enter")
@@ -92,6 +108,7 @@ async def test_an_adjudicator_answers_a_case_by_keyboard_alone(
         f"{engine}: {each}" for each in found
     ]
     await keep(page, "case-ru-recorded")
+    assert await page.value("document.activeElement.id") == "back"  # Enter leads to the list
     assert page.failures == []
     assert str(case) not in await bureau.open_cases("adjudicator-1")
 

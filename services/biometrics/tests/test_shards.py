@@ -23,7 +23,7 @@ from enrolled import (
 from biometrics.record_commands import ConcludeSearch, Search, Shard
 from biometrics.record_events import BiometricsAccepted, OwnRecordMissing, ShardSearched
 from biometrics.score_class import ScoreClass
-from conftest import Bureau, Person, at_work, ready
+from conftest import SETTLED_WITHIN_SECONDS, Bureau, Person, at_work, ready
 from epassport.actor import Role
 from epassport_sandbox.ports import free_port
 
@@ -134,6 +134,6 @@ async def test_two_processes_with_half_a_gallery_each_find_everybody(bureau: Bur
 
 
 async def _reaches(bureau: Bureau, person: Person, wanted: list[str]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(SETTLED_WITHIN_SECONDS):
         while await bureau.events(person) != wanted:  # noqa: ASYNC110 - the database tells nobody
             await asyncio.sleep(0.05)

@@ -30,9 +30,14 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "clear": "ясное",
         "strong": "сильное",
         "back": "К списку",
-        "keys": "+ − масштаб · стрелки — сдвиг · 0 — целиком · M — особые точки · Tab — палец"
-        " · 1…9 — кандидат · S — один · D — разные · Enter — записать",
+        "several": "«Один человек» — если совпал хотя бы один из кандидатов;"
+        " «Разные люди» — если не совпал ни один: посмотрите каждого",
+        "keys": "+ − масштаб · стрелки — сдвиг обоих, с Shift или мышью — одного · [ ] — поворот"
+        " кандидата · 0 — целиком · M — особые точки · Tab — палец · 1…9 — кандидат · S — один"
+        " · D — разные · Enter — записать, затем к списку",
         "marks": "Особые точки",
+        "ending": "окончание",
+        "bifurcation": "раздвоение",
         "right-thumb": "правый большой",
         "right-index": "правый указательный",
         "right-middle": "правый средний",
@@ -71,9 +76,14 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "clear": "a clear likeness",
         "strong": "a strong likeness",
         "back": "To the list",
-        "keys": "+ − zoom · arrows move · 0 whole · M minutiae · Tab finger"
-        " · 1…9 candidate · S same · D different · Enter record",
+        "several": "“Same person”: at least one of the candidates matches;"
+        " “Different persons”: none does. Look at each",
+        "keys": "+ − zoom · arrows move both, with Shift or by mouse one · [ ] turn the candidate"
+        " · 0 whole · M minutiae · Tab finger · 1…9 candidate · S same · D different"
+        " · Enter record, then to the list",
         "marks": "Minutiae",
+        "ending": "ridge ending",
+        "bifurcation": "bifurcation",
         "right-thumb": "right thumb",
         "right-index": "right index",
         "right-middle": "right middle",

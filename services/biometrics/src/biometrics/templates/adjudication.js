@@ -5,28 +5,56 @@ const reason = document.getElementById("reason");
 const confirmation = document.getElementById("confirm");
 const told = document.getElementById("told");
 const likeness = document.getElementById("likeness");
-const view = { zoom: 1, x: 0, y: 0 };
+const APPLICANT = 0, CANDIDATE = 1;
+const TURN_DEGREES = 5;
+// One zoom for both, so that ridges are compared at one size; each side has a place of its own, as
+// no finger is put down twice at the same spot and angle.
+let zoomed = 1;
+const places = [{ x: 0, y: 0, turn: 0 }, { x: 0, y: 0, turn: 0 }];
 // One key for one decision of one person: sent again after a lost answer, it counts once.
 const idempotencyKey = crypto.randomUUID();
 let verdict = null;
 
 const all = (selector) => [...document.querySelectorAll(selector)];
 
+function sideOf(element) {
+  return element.closest(".pane").dataset.side === "0" ? APPLICANT : CANDIDATE;
+}
+
 function draw() {
-  const moved = `translate(${view.x}px, ${view.y}px) scale(${view.zoom})`;
-  for (const each of all(".moved")) each.style.transform = moved;
+  for (const each of all(".moved")) {
+    const { x, y, turn } = places[sideOf(each)];
+    const turned = turn === 0 ? "" : ` rotate(${turn}deg)`;
+    each.style.transform = `translate(${x}px, ${y}px) scale(${zoomed})${turned}`;
+  }
 }
 
 function zoom(factor) {
-  view.zoom = Math.min(8, Math.max(1, view.zoom * factor));
-  if (view.zoom === 1) view.x = view.y = 0;
+  zoomed = Math.min(8, Math.max(1, zoomed * factor));
   draw();
 }
 
-function move(x, y) {
-  view.x += x;
-  view.y += y;
+function whole() {
+  zoomed = 1;
+  for (const place of places) place.x = place.y = place.turn = 0;
   draw();
+}
+
+function move(x, y, sides) {
+  for (const side of sides) {
+    places[side].x += x;
+    places[side].y += y;
+  }
+  draw();
+}
+
+function turn(degrees) {
+  places[CANDIDATE].turn += degrees;
+  draw();
+}
+
+function arrow(x, y, event) {
+  move(x, y, event.shiftKey ? [CANDIDATE] : [APPLICANT, CANDIDATE]);
 }
 
 function press(group, chosen) {
@@ -80,6 +108,7 @@ async function record() {
   if (answer !== null && answer.ok) {
     told.textContent = decision.dataset.recorded;
     for (const each of [...all(".verdict"), reason]) each.disabled = true;
+    document.getElementById("back").focus(); // Enter leads on to the other cases
     await showLikeness((await answer.json()).token);
     return;
   }
@@ -99,9 +128,10 @@ async function showLikeness(token) {
 }
 
 const keys = {
-  "+": () => zoom(1.5), "=": () => zoom(1.5), "-": () => zoom(1 / 1.5), "0": () => zoom(0),
-  ArrowLeft: () => move(40, 0), ArrowRight: () => move(-40, 0),
-  ArrowUp: () => move(0, 40), ArrowDown: () => move(0, -40),
+  "+": () => zoom(1.5), "=": () => zoom(1.5), "-": () => zoom(1 / 1.5), "0": whole,
+  ArrowLeft: (event) => arrow(40, 0, event), ArrowRight: (event) => arrow(-40, 0, event),
+  ArrowUp: (event) => arrow(0, 40, event), ArrowDown: (event) => arrow(0, -40, event),
+  BracketLeft: () => turn(-TURN_DEGREES), BracketRight: () => turn(TURN_DEGREES),
   KeyM: toggleMarks, KeyS: () => choose(all(".verdict")[0]), KeyD: () => choose(all(".verdict")[1]),
   Enter: record,
 };
@@ -116,8 +146,8 @@ document.addEventListener("keydown", (event) => {
   const candidate = document.querySelector(`#candidates [data-side="${CSS.escape(event.key)}"]`);
   // Letters by their place, as a Russian keyboard writes others there.
   const done = candidate ? () => showCandidate(candidate) : keys[event.key] ?? keys[event.code];
-  if (done && !(event.key === "Enter" && event.target.tagName === "BUTTON")) {
-    done();
+  if (done && !(event.key === "Enter" && ["BUTTON", "A"].includes(event.target.tagName))) {
+    done(event);
     event.preventDefault();
   }
 });
@@ -136,6 +166,6 @@ for (const each of all(".picture")) {
     event.preventDefault();
   });
   each.addEventListener("pointermove", (event) => {
-    if (event.buttons === 1) move(event.movementX, event.movementY);
+    if (event.buttons === 1) move(event.movementX, event.movementY, [sideOf(each)]);
   });
 }
