@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from tests.faults.campaign import LAG_GONE, Result
@@ -21,6 +22,7 @@ PAGE = ROOT / "docs" / "faults.md"
 ROUNDS = ROOT / "build" / "faults" / "rounds.jsonl"
 BUGS = ROOT / "build" / "faults" / "bugs.jsonl"
 HOLDS = "holds"
+WIDTH = 110
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,13 @@ def page(command: str, skipped: Sequence[str]) -> str:
             "Each of these runs took one rule out of the runtime, in the test's own processes.",
             "\n".join(bugs(caught.values())),
         ]
-    return "\n\n".join(paragraphs) + "\n"
+    return "\n\n".join(map(_wrapped, paragraphs)) + "\n"
+
+
+def _wrapped(paragraph: str) -> str:
+    """Lines of a table stay as they are."""
+    lines = paragraph.split("\n")
+    return "\n".join(line if line.startswith("|") else fill(line, WIDTH) for line in lines)
 
 
 def _verdict(played: Sequence[Round], invariant: Invariant) -> str:
