@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from epassport import parking, store
@@ -74,7 +75,7 @@ class Refill:
         self._codec = codec
         self._foreign = foreign
         self._told = told
-        self._at_most = PAGE
+        self._at_most = self._page = PAGE
         own = (t for t in model.projections if not issubclass(t, ContractEvent))
         self.types = sorted(t.__name__ for t in own)
 
@@ -97,8 +98,8 @@ class Refill:
         reading = asyncio.create_task(self._read(seen, until))
         try:
             while seen != until:
-                events = await reading
-                last = _place_after(events) if len(events) == PAGE else until
+                events, is_last = await reading
+                last = until if is_last else _place_after(events)
                 if last != until:
                     reading = asyncio.create_task(self._read(last, until))
                 await self._write(seen, last, events)
@@ -107,11 +108,22 @@ class Refill:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
 
-    async def _read(self, after: Token, until: Token) -> list[Recorded[Any]]:
-        async with self._database.connection() as connection:
-            return await store.read_of_types(
-                connection, self._codec, self.types, after, until, PAGE
-            )
+    async def _read(self, after: Token, until: Token) -> tuple[list[Recorded[Any]], bool]:
+        """A page, and whether it is the last; a smaller one where reading it takes too long."""
+        while True:
+            limit = self._page
+            try:
+                async with self._database.connection() as connection:
+                    events = await store.read_of_types(
+                        connection, self._codec, self.types, after, until, limit
+                    )
+            except asyncpg.QueryCanceledError:
+                if limit < 2:
+                    raise
+                self._page = limit // 2
+                continue
+            self._page = min(PAGE, limit * 2)
+            return events, len(events) < limit
 
     async def _write(self, seen: Token, last: Token, events: Sequence[Recorded[Any]]) -> None:
         """In smaller parts where it takes too long for one transaction."""
