@@ -172,7 +172,7 @@ async def test_without_a_token_nothing_is_read(stand: Stand) -> None:
     [
         ("nonsense", Reason.TOKEN_MALFORMED),
         (ISSUER.token(exp=time.time() - 60), Reason.TOKEN_EXPIRED),
-        (ISSUER.token(nbf=time.time() + 60), Reason.TOKEN_NOT_YET_VALID),
+        (ISSUER.token(nbf=time.time() + 3600), Reason.TOKEN_NOT_YET_VALID),
         (ISSUER.token(aud="other"), Reason.TOKEN_WRONG_AUDIENCE),
         (ISSUER.token(iss="https://other.test"), Reason.TOKEN_WRONG_ISSUER),
         (Issuer().token(), Reason.TOKEN_UNKNOWN_KEY),
