@@ -34,7 +34,7 @@ Run = Callable[[int, Path, Console], Coroutine[Any, Any, int]]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
-    folder = BUILD / options.command
+    folder = BUILD / _folder(options)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     console = Console(highlight=False)
@@ -71,6 +71,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         if name == "pilot":
             command.add_argument("--images", choices=("on", "off"), default="on")
     return parser.parse_args(arguments)
+
+
+def _folder(options: argparse.Namespace) -> str:
+    without_images = options.command == "pilot" and options.images == "off"
+    return "pilot-without-images" if without_images else str(options.command)
 
 
 def _run(options: argparse.Namespace) -> Run:
