@@ -22,7 +22,7 @@ from epassport.decider import (
 from epassport.testing import sealed_event
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)  # a Monday, noon in Moscow
-LIVES = settings(max_examples=50, stateful_step_count=25, deadline=None)
+LIVES = settings(max_examples=200, stateful_step_count=30, deadline=None)
 
 
 class AggregateLife(RuleBasedStateMachine):
