@@ -7,7 +7,7 @@ snapshot, key by key, or change places in one transaction. What was read before 
 still, and catches up again where somebody wants to return to it.
 
 Killed at any moment, the next call goes on where this one stood (docs/runbooks/read-model.md,
-docs/decisions/0037-a-read-model-is-rebuilt-beside-the-live-one.md).
+docs/decisions/0034-a-read-model-is-rebuilt-beside-the-live-one.md).
 """
 
 import asyncio
