@@ -14,7 +14,6 @@ RUN = """
 import asyncio, signal
 # A run in the background of a shell inherits that Ctrl-C is ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from epassport_sandbox.client import until
 from epassport_sandbox.containers import RUN_LABEL, ContainerStack
 async def main():
     async with ContainerStack(durable=False) as stack:
