@@ -171,11 +171,11 @@ async def _prepare(system: System, services: Sequence[ServiceName]) -> None:
         preparing.create_task(create_topics(system.stack.kafka.bootstrap, contract_topics()))
         for service in services:
             preparing.create_task(_migrate(system, service))
-        if ServiceName.CARD_PERSONALIZATION in services:
-            preparing.create_task(_certificates(system))
 
 
 async def _migrate(system: System, service: ServiceName) -> None:
+    if service is ServiceName.CARD_PERSONALIZATION:
+        await _certificates(system)  # its settings name them, also where it only migrates
     await system.stack.postgres.create_database(database_of(service))
     await _run(system, f"migrate-{service}", package_of(service), "migrate",
                environment=system.environments[service])  # fmt: skip
