@@ -1,14 +1,16 @@
 """Known keys, a known day and a trust list that holds one key of every purpose."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
+from asn1crypto import x509 as asn1
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from PIL import Image, ImageDraw
 
 from epassport_credentials.card_qr import IdentityCard, SmallCard
@@ -25,8 +27,9 @@ from epassport_credentials.lds import (
 )
 from epassport_credentials.mrz import Mrz, build_td1
 from epassport_credentials.pki import CertificateTerms, issue_csca, issue_document_signer
-from epassport_credentials.signer import LocalSigner, Purpose
+from epassport_credentials.signer import LocalSigner, Purpose, der_signature
 from epassport_credentials.sod import issue_sod
+from epassport_credentials.tlv import encode_tlv
 from epassport_credentials.trust import TrustList, trusted_key
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -186,3 +189,17 @@ def files(
         **{data_group_name(number): data for number, data in data_groups.items()},
         EF_SOD: issue_sod(data_groups, document_signer_key, document_signer, signed_at=NOON),
     }
+
+
+@pytest.fixture(scope="session")
+def resigned() -> Callable[[x509.Certificate, LocalSigner, bytes, bytes], bytes]:
+    """A certificate in DER where the last `old` is `new`, of the same length, signed again."""
+
+    def change(certificate: x509.Certificate, key: LocalSigner, old: bytes, new: bytes) -> bytes:
+        encoded = asn1.Certificate.load(certificate.public_bytes(Encoding.DER))
+        before, after = encoded["tbs_certificate"].dump().rsplit(old, 1)
+        changed = before + new + after
+        signature = encode_tlv(0x03, b"\0" + der_signature(key.sign(changed)))
+        return encode_tlv(0x30, changed + encoded["signature_algorithm"].dump() + signature)
+
+    return change

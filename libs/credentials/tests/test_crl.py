@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from asn1crypto import crl as asn1
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -24,8 +25,9 @@ from epassport_credentials.security_infos import (
     build_card_access,
     build_dg14,
 )
-from epassport_credentials.signer import LocalSigner
+from epassport_credentials.signer import LocalSigner, der_signature
 from epassport_credentials.sod import issue_sod
+from epassport_credentials.tlv import encode_tlv
 from epassport_credentials.trust_anchors import TrustAnchors
 
 Files = Mapping[str, bytes]
@@ -146,6 +148,19 @@ def test_a_list_of_another_form_is_refused(clean: RevocationList, csca: x509.Cer
     for built in (builder, delta):  # no number, a delta
         encoded = built.sign(private, hashes.SHA256()).public_bytes(Encoding.DER)
         assert reason_of(read_crl, encoded, csca) is Reason.MALFORMED
+
+
+def test_a_list_with_a_name_that_cannot_be_read_is_malformed(
+    clean: RevocationList, csca: x509.Certificate, csca_key: LocalSigner
+) -> None:
+    """The authority key identifier names an issuer by an X.400 address, signed all the same."""
+    encoded = asn1.CertificateList.load(issue_crl(clean, csca_key, issuer=csca))
+    before, after = encoded["tbs_cert_list"].dump().split(bytes.fromhex("30168014"))
+    by_name = bytes.fromhex("3016a10ba309") + bytes(9) + bytes.fromhex("820701010101010101")
+    listed = before + by_name + after[20:]
+    signature = encode_tlv(0x03, b"\0" + der_signature(csca_key.sign(listed)))
+    data = encode_tlv(0x30, listed + encoded["signature_algorithm"].dump() + signature)
+    assert reason_of(read_crl, data, csca) is Reason.MALFORMED
 
 
 def test_a_list_that_would_be_wrong_is_not_issued(

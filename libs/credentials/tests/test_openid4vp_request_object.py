@@ -40,7 +40,7 @@ def reason_of(call: Callable[..., object], *args: object, **kwargs: object) -> R
 
 
 def certificate(
-    number: int, issuer: int, now: datetime, host: str | None = None
+    number: int, issuer: int, now: datetime, host: str | None = None, country: str | None = None
 ) -> x509.Certificate:
     keys = {n: ec.derive_private_key(n, ec.SECP256R1()) for n in (number, issuer)}
     names = {n: x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{n}")]) for n in keys}
@@ -54,9 +54,15 @@ def certificate(
         .not_valid_after(now + DAY)
     )
     if host is not None:
-        alternative = x509.SubjectAlternativeName([x509.DNSName(host)])
+        alternative = x509.SubjectAlternativeName([x509.DNSName(host), *_place(country)])
         builder = builder.add_extension(alternative, critical=False)
     return builder.sign(keys[issuer], hashes.SHA256())
+
+
+def _place(country: str | None) -> list[x509.DirectoryName]:
+    if country is None:
+        return []
+    return [x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.COUNTRY_NAME, country)]))]
 
 
 @pytest.fixture(scope="module")
@@ -192,3 +198,20 @@ def test_a_request_over_the_limit_is_not_read(anchor: x509.Certificate, now: dat
     text = "e" * (MAX_REQUEST_BYTES + 1)
     refused = reason_of(open_request_object, text, [anchor], client_id=CLIENT, now=now)
     assert refused is Reason.TOO_LONG
+
+
+@pytest.mark.parametrize("broken", ["03020052", "0c02fffe"])
+def test_a_certificate_with_broken_names_is_malformed(
+    broken: str,
+    resigned: Callable[[x509.Certificate, LocalSigner, bytes, bytes], bytes],
+    anchor: x509.Certificate,
+    shop: LocalSigner,
+    now: datetime,
+) -> None:
+    honest = certificate(42, 41, now, "shop.epassport.test", country="RU")
+    authority = LocalSigner(ec.derive_private_key(41, ec.SECP256R1()))
+    encoded = resigned(honest, authority, b"\x13\x02RU", bytes.fromhex(broken))
+    leaf = x509.load_der_x509_certificate(encoded)
+    token = sign_request_object(REQUEST, shop, [leaf])
+    refusal = reason_of(open_request_object, token, [anchor], client_id=CLIENT, now=now)
+    assert refusal is Reason.MALFORMED

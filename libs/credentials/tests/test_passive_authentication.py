@@ -233,6 +233,28 @@ def test_a_document_signer_issues_no_document_signers(
     )
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("0603551d1104133011a4", "0603551d1104133011a3"),  # another name, as an X.400 address
+        ("060355040613025255", "060355040603020052"),  # the subject's country, as BIT STRING
+        ("060355040613025255", "060355040602025255"),  # and as INTEGER
+    ],
+)
+def test_a_certificate_with_names_that_cannot_be_read_is_refused(
+    old: str,
+    new: str,
+    resigned: Callable[[x509.Certificate, LocalSigner, bytes, bytes], bytes],
+    csca: x509.Certificate,
+    csca_key: LocalSigner,
+    document_signer: x509.Certificate,
+) -> None:
+    """Signed by the right CSCA, so that nothing before it refuses the certificate."""
+    encoded = resigned(document_signer, csca_key, bytes.fromhex(old), bytes.fromhex(new))
+    refusal = reason_of(trusting(csca).document_signer, encoded)
+    assert refusal is Reason.WRONG_CERTIFICATE_PROFILE
+
+
 def changed_sod(files: Files, change: Callable[[cms.SignedData], None]) -> bytes:
     message = cms.ContentInfo.load(read_tlv(files[EF_SOD], 0x77))
     change(message["content"])

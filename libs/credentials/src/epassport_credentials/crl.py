@@ -83,6 +83,7 @@ def read_crl(data: bytes, issuer: x509.Certificate) -> RevocationList:
         x509.ExtensionNotFound,
         x509.DuplicateExtension,
         x509.InvalidVersion,
+        x509.UnsupportedGeneralNameType,
     ) as error:
         raise InvalidCredential(Reason.MALFORMED, "a CRL") from error
 

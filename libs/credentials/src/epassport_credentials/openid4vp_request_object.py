@@ -121,6 +121,11 @@ def _hosts(leaf: x509.Certificate) -> Sequence[str]:
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         return []
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except (
+        ValueError,
+        TypeError,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ) as error:
         raise InvalidCredential(Reason.MALFORMED, "a certificate with broken names") from error
     return names.value.get_values_for_type(x509.DNSName)

@@ -25,6 +25,14 @@ from epassport_credentials.pki import SANDBOX_OID
 # A state certifies a few signers a year and documents live for ten; beyond that, start anew.
 MAX_KNOWN_SIGNERS = 1000
 
+# What `cryptography` raises where it comes to read a name or an extension.
+_CANNOT_BE_READ = (
+    ValueError,
+    TypeError,
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 _UNDERSTOOD = {
     ExtensionOID.BASIC_CONSTRAINTS.dotted_string,
     ExtensionOID.KEY_USAGE.dotted_string,
@@ -142,7 +150,7 @@ def _check_profiles(document_signer: x509.Certificate, anchor: Anchor) -> set[st
         constraints = csca.get_extension_for_class(x509.BasicConstraints).value
         csca_usage = csca.get_extension_for_class(x509.KeyUsage).value
         signer_usage = below.get_extension_for_class(x509.KeyUsage).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError) as error:
+    except _CANNOT_BE_READ as error:
         raise InvalidCredential(Reason.WRONG_CERTIFICATE_PROFILE, "extensions") from error
     marked = (extension for extension in (*csca, *below) if extension.critical)
     critical = {extension.oid.dotted_string for extension in marked}
@@ -158,5 +166,8 @@ def _check_profiles(document_signer: x509.Certificate, anchor: Anchor) -> set[st
 
 
 def _country(certificate: x509.Certificate) -> str:
-    names = certificate.subject.get_attributes_for_oid(NameOID.COUNTRY_NAME)
+    try:
+        names = certificate.subject.get_attributes_for_oid(NameOID.COUNTRY_NAME)
+    except _CANNOT_BE_READ as error:
+        raise InvalidCredential(Reason.WRONG_CERTIFICATE_PROFILE, "a subject") from error
     return str(names[0].value) if names else ""
