@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from PIL import Image
+from PIL import Image, ImageOps
 
 from epassport_credentials.card_qr import (
     IdentityCard,
@@ -25,6 +25,7 @@ from epassport_credentials.identity import AgeOver18
 from epassport_credentials.mobile_qr import issue_attestation, present
 from epassport_credentials.offline_pack import issue_offline_pack
 from epassport_credentials.qr_symbol import qr_png
+from epassport_credentials.security_infos import build_card_access
 from epassport_credentials.signer import LocalSigner, Purpose
 from epassport_credentials.status_list import issue_status_list, pack_statuses
 from epassport_credentials.trust import TrustList, issue_trust_list
@@ -125,6 +126,40 @@ def test_a_revoked_card_is_refused_and_an_old_pack_leaves_it_unknown(
     assert check(card, "--freshness", "48h", at=now + timedelta(hours=25))[0] == 0
 
 
+@pytest.mark.parametrize("mode", ["LA", "RGBA", "P"])
+def test_a_code_on_a_transparent_ground_is_read(
+    mode: str, check: Run, bench: Path, card: str
+) -> None:
+    """Black modules, and black that nobody sees between them."""
+    modules = Image.open(bench / card).convert("L")
+    drawn = Image.merge("LA", (Image.new("L", modules.size, 0), ImageOps.invert(modules)))
+    if mode == "P":
+        clear = modules.point([0] * 128 + [1] * 128).convert("P")
+        clear.putpalette([0] * 6)
+        clear.save(bench / "clear.png", transparency=1)
+    else:
+        drawn.convert(mode).save(bench / "clear.png")
+    assert check("clear.png")[0] == 0
+
+
+def test_a_picture_that_is_too_wide_is_unreadable(check: Run, bench: Path) -> None:
+    Image.new("L", (65_536, 1), 255).save(bench / "wide.png")
+    said = "unreadable: a picture of more than 65535 pixels on a side\n"
+    assert check("wide.png") == (3, said)
+
+
+def test_a_damaged_tiff_is_unreadable(check: Run, bench: Path, card: str) -> None:
+    """Its strips stand at a fraction, which Pillow takes as far as a TypeError."""
+    Image.open(bench / card).convert("L").save(bench / "card.tif")
+    data = bytearray((bench / "card.tif").read_bytes())
+    entry = int.from_bytes(data[4:8], "little") + 2
+    while data[entry : entry + 2] != b"\x11\x01":  # StripOffsets
+        entry += 12
+    data[entry + 2 : entry + 12] = b"\x05\x00\x01\x00\x00\x00\x08\x00\x00\x00"
+    (bench / "card.tif").write_bytes(data)
+    assert check("card.tif") == (3, "unreadable: the picture is damaged\n")
+
+
 def test_one_refused_code_among_good_ones_is_a_refusal(
     check: Run, bench: Path, text_of: Callable[[int], str]
 ) -> None:
@@ -207,6 +242,64 @@ def test_the_portrait_of_an_identity_card_is_kept_for_comparing(
     assert Image.open(bench / "face.webp").size == (64, 80)
 
 
+def test_a_fault_of_the_command_does_not_pass_for_a_refusal(
+    check: Run,
+    bench: Path,
+    identity_card: IdentityCard,
+    photo: bytes,
+    signers: Signers,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    card = with_portrait(replace(identity_card, status=StatusReference(URI, 0)), photo)
+    (bench / "id.txt").write_text(issue_identity_card_qr(card, signers[Purpose.CARD_QR]))
+    usual = ["--pack", "pack.jwt", "--key", "offline-pack.pem", "--now", now.isoformat()]
+    monkeypatch.setattr(
+        sys, "argv", ["epassport-verify", "id.txt", *usual, "--portrait", "absent/face.webp"]
+    )
+    with pytest.raises(SystemExit) as ended:
+        verify.run()
+    assert ended.value.code == 70
+    said = capsys.readouterr()
+    assert said.out.startswith("GOOD\n")
+    assert said.err == "[Errno 2] No such file or directory: 'absent/face.webp'\n"
+
+
+def test_a_screen_without_cyrillic_still_gets_the_verdict(
+    bench: Path,
+    identity_card: IdentityCard,
+    photo: bytes,
+    signers: Signers,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    card = with_portrait(replace(identity_card, status=StatusReference(URI, 0)), photo)
+    (bench / "id.txt").write_text(issue_identity_card_qr(card, signers[Purpose.CARD_QR]))
+    usual = ["--pack", "pack.jwt", "--key", "offline-pack.pem", "--now", now.isoformat()]
+    screen = io.TextIOWrapper(io.BytesIO(), encoding="latin-1", write_through=True)
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setattr(sys, "argv", ["epassport-verify", "id.txt", *usual])
+    with pytest.raises(SystemExit) as ended:
+        verify.run()
+    assert ended.value.code == 0
+    screen.seek(0)
+    assert "  full_name: \\u041f" in screen.read()
+
+
+def test_stdin_serves_only_once(
+    bench: Path,
+    check: Run,
+    text_of: Callable[[int], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = "unreadable: -: stdin is closed, or was read already\n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text_of(VALID).encode())))
+    assert check("-", "--trust-list", "-") == (3, said)
+    monkeypatch.setattr(sys, "stdin", None)
+    assert check("-") == (3, said)
+
+
 @pytest.mark.parametrize(
     ("content", "detail"),
     [
@@ -257,6 +350,7 @@ def test_inspect_shows_a_card_a_token_a_chip_file_and_lines(
 ) -> None:
     (bench / "dg1").write_bytes(files["DG1"])
     (bench / "sod").write_bytes(files["EF.SOD"])
+    (bench / "access").write_bytes(build_card_access())
     (bench / "mrz").write_text(
         "I<UTOD231458907<<<<<<<<<<<<<<<\n7408122F1204159UTO<<<<<<<<<<<6\n"
         "ERIKSSON<<ANNA<MARIA<<<<<<<<<<\n"
@@ -266,6 +360,7 @@ def test_inspect_shows_a_card_a_token_a_chip_file_and_lines(
         ("pack.jwt", "  typ: epassport-offline-pack+jwt"),
         ("dg1", "  5F1F MRZ: I<RUS700123456"),
         ("sod", "    06 OID: 1.2.840.113549.1.7.2"),
+        ("access", "EF.CardAccess: 22 bytes"),
         ("mrz", "primary: ERIKSSON"),
     ):
         code, said = look(source)

@@ -1,10 +1,12 @@
 import contextlib
 
 import pytest
+from cbor2 import CBORTag
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from epassport_credentials.base45 import encode_base45
+from epassport_credentials.cbor import encode_cbor
 from epassport_credentials.compression import deflate
 from epassport_credentials.described import describe
 from epassport_credentials.described.outline import lines_of
@@ -21,6 +23,7 @@ STARTS = st.sampled_from(
 @example(b"eyJ", b"9.e30.e30")
 @example(b"-----BEGIN X-----\n", b"MA==\n-----END X-----")
 @example(b"\x30", b"\x03\x06\x01\x80")
+@example(b"\x30", b"\x02\x00\x00")
 def test_any_bytes_end_in_lines_or_our_own_error(start: bytes, rest: bytes) -> None:
     for data in (start + rest, encode_base45(start + rest).encode(), deflate(rest)):
         with contextlib.suppress(InvalidCredential):
@@ -44,6 +47,14 @@ def test_control_characters_of_a_token_are_not_sent_to_the_screen() -> None:
     payload = encode_base64url(b'{"name": "\\u001b[2J", "\\u202e": 1}')
     lines = list(lines_of(describe(f"{HEADER}.{payload}.AA".encode())))
     assert any("name: " in line for line in lines)
+    assert not any("\x1b" in line or "\u202e" in line for line in lines)
+
+
+def test_control_characters_of_a_member_inside_a_member_are_not_sent_to_the_screen() -> None:
+    payload = encode_cbor({-70000: {"\x1b[2J": "\u202e"}})
+    message = encode_cbor(CBORTag(18, [b"", {}, payload, bytes(64)]))
+    lines = list(lines_of(describe(message)))
+    assert any("[2J: " in line for line in lines)
     assert not any("\x1b" in line or "\u202e" in line for line in lines)
 
 

@@ -2,7 +2,7 @@
 
     epassport-inspect card.png
 
-Exit code: 0 shown, 3 nothing that could be read, 64 wrong usage.
+Exit code: 0 shown, 3 nothing that could be read, 64 wrong usage, 70 the command itself failed.
 """
 
 import argparse
@@ -10,15 +10,15 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from epassport_credentials.commands.ending import Exit, Parser, run_to_exit
 from epassport_credentials.commands.reading import Unreadable, codes_in, is_paper, read_input
-from epassport_credentials.commands.verify import Exit, Parser
 from epassport_credentials.described import describe
 from epassport_credentials.described.outline import lines_of
 from epassport_credentials.errors import InvalidCredential
 
 
 def run() -> NoReturn:
-    sys.exit(main(sys.argv[1:]))
+    run_to_exit(main)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="epassport-inspect",
         description="What a code, token, chip file or certificate holds. Nothing is checked.",
-        epilog="exit: 0 shown, 3 unreadable, 64 wrong usage",
+        epilog="exit: 0 shown, 3 unreadable, 64 wrong usage, 70 failed",
     )
     parser.add_argument("source", help="picture, PDF, text or binary file; - for stdin")
     parser.add_argument("--page", type=int, default=1, help="of a PDF, from 1")

@@ -4,6 +4,7 @@ Pictures and PDF pages need the extra `images` (Pillow, pypdfium2, zxing-cpp); t
 """
 
 import io
+import struct
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,8 +16,11 @@ if TYPE_CHECKING:
 STDIN = "-"
 MAX_INPUT_BYTES = 60_000_000  # a pack of the largest size, or a page scanned in colour
 MAX_PIXELS = 80_000_000  # A4 at 900 dpi
+MAX_SIDE_PIXELS = 65_535  # zxing-cpp reads no wider and no higher picture
 PDF_DPI = 300
 
+# What Pillow's decoders let through of a damaged file, beside its own errors.
+_DAMAGED = (OSError, ValueError, TypeError, ArithmeticError, LookupError, EOFError, SyntaxError)
 _EXTRA = {"PIL": "pillow", "pypdfium2": "pypdfium2", "zxingcpp": "zxing-cpp"}
 _PDF = b"%PDF-"
 _PICTURES = {
@@ -36,6 +40,8 @@ class Unreadable(Exception):
 
 def read_input(source: str) -> bytes:
     """A file's content, or stdin's for "-". Raises Unreadable."""
+    if source == STDIN and (sys.stdin is None or sys.stdin.closed):
+        raise Unreadable("-: stdin is closed, or was read already")
     try:
         with sys.stdin.buffer if source == STDIN else Path(source).open("rb") as stream:
             data = stream.read(MAX_INPUT_BYTES + 1)
@@ -74,6 +80,8 @@ def _codes_of_picture(picture: "Image.Image") -> list[str]:
     _need("zxingcpp")
     import zxingcpp
 
+    if max(picture.size) > MAX_SIDE_PIXELS:
+        raise Unreadable(f"a picture of more than {MAX_SIDE_PIXELS} pixels on a side")
     qr_codes = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
     seen = zxingcpp.read_barcodes(picture, formats=qr_codes)
     texts = [str(code.text) for code in seen]
@@ -90,9 +98,21 @@ def _picture(data: bytes) -> "Image.Image":
         picture = Image.open(io.BytesIO(data), formats=sorted(set(_PICTURES.values())))
         if picture.width * picture.height > MAX_PIXELS:
             raise Unreadable(f"a picture of more than {MAX_PIXELS} pixels")
-        return picture.convert("L")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return _on_paper(picture)
+    except (*_DAMAGED, struct.error, Image.DecompressionBombError) as error:
         raise Unreadable("the picture is damaged") from error
+
+
+def _on_paper(picture: "Image.Image") -> "Image.Image":
+    """In grey, and white where the picture is transparent: most have black beneath."""
+    from PIL import Image
+
+    if not picture.has_transparency_data:
+        return picture.convert("L")
+    drawn = picture.convert("LA")
+    paper = Image.new("L", picture.size, 255)
+    paper.paste(drawn.getchannel("L"), mask=drawn.getchannel("A"))
+    return paper
 
 
 def _pdf_page(data: bytes, page: int) -> "Image.Image":

@@ -2,8 +2,9 @@
 
     epassport-verify card.png --pack offline-pack.jwt --key pack-key.pem
 
-Exit code: 0 good, 1 refused, 2 unknown, 3 nothing that could be read, 64 wrong usage. With
-several codes in one picture all are judged: one refused makes 1, else one unknown 2.
+Exit code: 0 good, 1 refused, 2 unknown, 3 nothing that could be read, 64 wrong usage, 70 the
+command itself failed. With several codes in one picture all are judged: one refused makes 1,
+else one unknown 2.
 """
 
 import argparse
@@ -13,13 +14,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import IntEnum
 from pathlib import Path
 from typing import NoReturn
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from epassport_credentials.commands.ending import Exit, Parser, run_to_exit
 from epassport_credentials.commands.reading import Unreadable, codes_in, read_input
 from epassport_credentials.errors import InvalidCredential
 from epassport_credentials.offline_pack import OfflinePack, open_offline_pack
@@ -30,14 +31,6 @@ from epassport_credentials.verifier import Outcome, Verdict, verify_offline
 _DURATION = re.compile(r"(\d{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _FOREVER = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
-
-
-class Exit(IntEnum):
-    GOOD = 0
-    REFUSED = 1
-    UNKNOWN = 2
-    UNREADABLE = 3
-    USAGE = 64
 
 
 _EXIT = {Outcome.GOOD: Exit.GOOD, Outcome.REFUSED: Exit.REFUSED, Outcome.UNKNOWN: Exit.UNKNOWN}
@@ -55,7 +48,7 @@ class Judged:
 
 
 def run() -> NoReturn:
-    sys.exit(main(sys.argv[1:]))
+    run_to_exit(main)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -183,18 +176,11 @@ def _age(age: timedelta) -> str:
     return f"{minutes // 60} h {minutes % 60} min old"
 
 
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """argparse would exit 2, which means unknown here."""
-        self.print_usage(sys.stderr)
-        self.exit(Exit.USAGE, f"{self.prog}: {message}\n")
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="epassport-verify",
         description="The verdict on a card's or a phone's code, without network.",
-        epilog="exit: 0 good, 1 refused, 2 unknown, 3 unreadable, 64 wrong usage",
+        epilog="exit: 0 good, 1 refused, 2 unknown, 3 unreadable, 64 wrong usage, 70 failed",
     )
     add = parser.add_argument
     add("source", help="picture, PDF or text file; - for stdin")

@@ -6,10 +6,10 @@ from asn1crypto import core, pem
 
 from epassport_credentials.described.outline import Outline, shown_bytes, shown_text
 from epassport_credentials.errors import InvalidCredential, Reason
-from epassport_credentials.lds import DATA_GROUP_TAGS, EF_COM, EF_SOD
+from epassport_credentials.lds import DATA_GROUP_TAGS, EF_CARD_ACCESS, EF_COM, EF_SOD
 from epassport_credentials.tlv import read_all
 
-_FILES = {0x60: EF_COM, 0x77: EF_SOD} | {
+_FILES = {0x60: EF_COM, 0x77: EF_SOD, 0x31: EF_CARD_ACCESS} | {
     tag: f"DG{number}" for number, tag in DATA_GROUP_TAGS.items()
 }
 _NAMES = {
@@ -51,7 +51,7 @@ _MAX_LEVELS = 24  # an EF.SOD with its certificate has 14
 
 
 def is_chip_file(data: bytes) -> bool:
-    """A file of the LDS, or DER, or PEM; a first letter of Base45 may be `0`, so DER is read."""
+    """A file of the LDS, or DER, or PEM; `0` and `1` may begin Base45, so DER is read."""
     if data.startswith(_PEM):
         return True
     return bool(data) and (data[0] in _FILES or data[0] == _SEQUENCE) and _is_whole(data)
@@ -85,7 +85,7 @@ def _tree(data: bytes, level: int) -> Outline:
     outline: list[tuple[str, str | Outline]] = []
     for tag, value in read_all(data):
         name = f"{tag:02X} {_NAMES.get(tag, _FILES.get(tag, ''))}".rstrip()
-        constructed = tag >> (tag.bit_length() - 1) // 8 * 8 & _CONSTRUCTED
+        constructed = tag >> max(tag.bit_length() - 1, 0) // 8 * 8 & _CONSTRUCTED
         if constructed and level < _MAX_LEVELS:
             outline.append((name, _tree(value, level + 1)))
         else:

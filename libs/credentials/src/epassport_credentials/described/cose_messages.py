@@ -106,7 +106,7 @@ def _value(value: object) -> "str | Outline":
         case str():
             return shown_text(value)
         case Mapping():
-            return [(str(key), _value(member)) for key, member in value.items()]
+            return [(shown_text(str(key)), _value(member)) for key, member in value.items()]
         case list() | tuple():
             return [(str(place), _value(member)) for place, member in enumerate(value)]
     return shown_text(str(value))
