@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from epassport_credentials.base45 import encode_base45
@@ -284,6 +284,22 @@ def test_what_is_no_code_of_ours_is_refused_with_a_reason(
 @settings(max_examples=100)
 def test_any_text_ends_in_a_verdict(pack: OfflinePack, now: datetime, text: str) -> None:
     assert verify_offline(text, pack, now=now).outcome is Outcome.REFUSED
+
+
+def test_a_code_is_judged_from_its_bytes_as_from_its_text(
+    code: Code, pack: OfflinePack, now: datetime
+) -> None:
+    text = code(Status.VALID)
+    verdict = verify_offline(text.encode(), pack, now=now)
+    assert verdict.outcome is Outcome.GOOD
+    assert verdict == verify_offline(text, pack, now=now)
+
+
+@given(st.binary(max_size=60))
+@example(b"\xff" * 1135)
+@settings(max_examples=100)
+def test_any_bytes_end_in_a_verdict(pack: OfflinePack, now: datetime, data: bytes) -> None:
+    assert verify_offline(data, pack, now=now).outcome is Outcome.REFUSED
 
 
 def test_the_status_of_ten_million_documents_fits_into_400_kb(

@@ -1,4 +1,4 @@
-"""The offline verifier: a scanned text in, one of three outcomes out.
+"""The offline verifier: a scanned code in, one of three outcomes out.
 
 good     the signatures hold, the period is right, the status is known and fresh
 refused  with a reason that no later information can mend, or one the issuer may lift
@@ -69,7 +69,7 @@ class Verdict:
 
 
 def verify_offline(
-    text: str,
+    scanned: str | bytes,
     pack: OfflinePack,
     *,
     now: datetime,
@@ -79,12 +79,14 @@ def verify_offline(
 ) -> Verdict:
     """The verdict on any of our codes: small card QR, identity card QR, mobile QR.
 
-    text: as scanned
+    scanned: the text of the code, or its bytes as scanners hand them over
     freshness: how old the knowledge of a card's status may be; by the pack's policy if None.
         A phone shows no status: its attestation ends after 24 hours
     audience, nonce: of this verifier's challenge to a phone, if it showed one
     """
     try:
+        # Latin-1 gives each byte a character, and what is not ASCII is no Base45.
+        text = scanned if isinstance(scanned, str) else str(scanned, "latin-1")
         data = decode_base45(text, at_most=MAX_IDENTITY_CHARACTERS)
         if data.startswith(_ZLIB_FIRST_BYTE):
             card = open_compressed_card(data, pack.trust, now=now)
