@@ -25,8 +25,9 @@ from epassport_credentials.cose import PublicKey, read_sign1, sign_sign1, verify
 from epassport_credentials.cwt import ATTESTATION, StatusReference
 from epassport_credentials.errors import InvalidCredential, Reason
 from epassport_credentials.identity import AgeOver18
-from epassport_credentials.mobile_qr import issue_attestation, present
-from epassport_credentials.signer import LocalSigner
+from epassport_credentials.mobile_qr import issue_attestation, open_mobile_message, present
+from epassport_credentials.signer import LocalSigner, Purpose
+from epassport_credentials.trust import TrustList, trusted_key
 from tests.conformance.conversation import Conversation, Refused
 
 Note = Callable[[str, object], None]
@@ -77,6 +78,11 @@ def open_part_of(signer: LocalSigner) -> Mapping[str, object]:
     point = signer.public_key.public_numbers()
     coordinates = {"x": point.x.to_bytes(32, "big"), "y": point.y.to_bytes(32, "big")}
     return {"alg": -7, "curve": "P-256", "kid": signer.key_id, **coordinates}
+
+
+def secret_part_of(signer: LocalSigner) -> Mapping[str, object]:
+    secret = {SIGNER.key_id: 4711, PHONE.key_id: 7}[signer.key_id]
+    return {**open_part_of(signer), "d": secret.to_bytes(32, "big"), "tagged": True}
 
 
 OUR_KEY = open_part_of(SIGNER)
@@ -158,6 +164,30 @@ def test_a_reader_verifies_both_layers_of_our_mobile_code(
     record_property("conformance", (*row, "altered refused"))
     with pytest.raises(Refused):
         ask(reader, "read sign1", message=altered(outer, inner), **phone)
+
+
+@pytest.mark.parametrize("writer", READERS)
+def test_a_mobile_code_whose_layers_a_foreign_writer_signed_is_read_here(
+    writer: str, ask: Callable[..., bytes], record_property: Note
+) -> None:
+    row = ("CWT of a mobile QR", VERSIONS[writer], "theirs to ours")
+    record_property("conformance", (*row, "both layers read"))
+    outer = dict(decode_cbor_map(read_sign1(presentation_message()).payload))
+    inner = outer[ATTESTATION]
+    assert isinstance(inner, bytes)
+    attested = read_sign1(inner).payload
+    outer[ATTESTATION] = ask(writer, "write sign1", payload=attested, **secret_part_of(SIGNER))
+    shown = encode_cbor(outer)
+    message = ask(writer, "write sign1", payload=shown, **secret_part_of(PHONE))
+    key = trusted_key(SIGNER, Purpose.MOBILE_ATTESTATION, not_before=EARLY, not_after=LATE)
+    trust = TrustList("RU", EARLY, LATE, (key,))
+    presented = open_mobile_message(message, trust, now=EARLY)
+    assert presented.attestation.claims == AgeOver18()
+    for part in (attested, message[-64:]):
+        record_property("conformance", (*row, "altered refused"))
+        with pytest.raises(InvalidCredential) as refusal:
+            open_mobile_message(altered(message, part), trust, now=EARLY)
+        assert refusal.value.reason is Reason.WRONG_SIGNATURE
 
 
 def test_a_cwt_reader_reads_the_claims_of_our_card_and_refuses_it_when_expired(

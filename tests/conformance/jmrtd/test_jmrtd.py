@@ -21,6 +21,7 @@ from epassport_credentials.passive_authentication import passive_authentication
 from epassport_credentials.security_infos import (
     OUR_ACTIVE_AUTHENTICATION,
     OUR_PACE,
+    parse_card_access,
     parse_dg14,
 )
 from epassport_credentials.signature_image import parse_dg7
@@ -173,13 +174,14 @@ def test_jmrtds_classes_find_in_our_files_what_we_wrote(
     record_property: Note,
 ) -> None:
     _, files = written
-    readable = [name for name in files if name not in ("EF.CardAccess", "DG13")]
+    readable = [name for name in files if name != "DG13"]
     for name in readable:
         record_property("conformance", (name, JMRTD, "ours to theirs", "read"))
         (tmp_path / f"{name}.bin").write_bytes(files[name])
     said = jmrtd.ask("parse", str(tmp_path), root_file(chain(), tmp_path))
     tags = [0x61, 0x75, 0x63, 0x67, 0x6B, 0x6C, 0x6D, 0x6E, 0x6F]
     assert said["EF.COM"] == ["1.7", "4.0.0", tags]
+    assert said["EF.CardAccess"] == [[OUR_PACE.protocol, 12]]
     assert said["EF.SOD"][0] == "SHA-256"
     assert set(said["EF.SOD"][1]) == {"1", "2", "3", "7", "11", "12", "13", "14", "15"}
     assert said["DG1"] == [
@@ -218,6 +220,7 @@ def test_we_read_strictly_what_jmrtd_wrote(
     for name in theirs:
         record_property("conformance", (name, JMRTD, "theirs to ours", "read"))
     assert parse_ef_com(theirs["EF.COM"]).data_groups == (1, 2, 3, 7, 11, 12, 14, 15)
+    assert parse_card_access(theirs["EF.CardAccess"]) == (OUR_PACE,)
     assert parse_dg1(theirs["DG1"]) == MRZ
     assert parse_dg2(theirs["DG2"]) == FaceImage(480, 600, portrait())
     assert parse_dg3(theirs["DG3"]) == tuple(

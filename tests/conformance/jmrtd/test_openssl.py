@@ -4,14 +4,17 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from asn1crypto import pem
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from epassport_credentials.crl import RevocationList, issue_crl
+from epassport_credentials.errors import InvalidCredential, Reason
 from epassport_credentials.lds import EF_SOD
 from epassport_credentials.passive_authentication import passive_authentication
 from epassport_credentials.sod import read_sod
@@ -19,6 +22,7 @@ from epassport_credentials.tlv import encode_tlv, read_tlv
 from epassport_credentials.trust_anchors import TrustAnchors
 from tests.conformance.jmrtd.passport import (
     CSCA_KEY,
+    CSCA_PRIVATE,
     MRZ,
     NOON,
     SIGNER_KEY,
@@ -156,3 +160,88 @@ def test_we_believe_a_security_object_that_openssl_signed(
         {**FILES, EF_SOD: theirs}, TrustAnchors([chain().csca], [revoking(99)]), NOON
     )
     assert verified.mrz == MRZ
+
+
+CA_SETTINGS = """
+[ca]
+default_ca = csca
+[csca]
+database = {folder}/index.txt
+crlnumber = {folder}/number.txt
+default_md = sha256
+crl_extensions = of_list
+[of_list]
+authorityKeyIdentifier = keyid
+"""
+
+
+def test_we_heed_a_revocation_list_that_openssl_made(
+    openssl: OpenSsl, folder: Path, record_property: Note
+) -> None:
+    row = ("CRL", openssl.name, "theirs to ours")
+    secret = CSCA_PRIVATE.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "csca.key").write_bytes(secret)
+    (folder / "ca.cnf").write_text(CA_SETTINGS.format(folder=folder))
+    began, ends = NOON - timedelta(days=1), NOON + timedelta(days=89)
+    for serial, verdict in ((0x99, "accepted"), (2, "revoked refused")):
+        record_property("conformance", (*row, verdict))
+        lines = f"R\t{_moment(ends)}\t{_moment(began)}\t{serial:02X}\tunknown\t/C=RU/CN=signer\n"
+        (folder / "index.txt").write_text(lines)
+        (folder / "number.txt").write_text("07\n")
+        made = openssl(
+            *("ca", "-gencrl", "-config", folder / "ca.cnf", "-cert", folder / "csca.pem"),
+            *("-keyfile", folder / "csca.key", "-crl_lastupdate", _moment(began)),
+            *("-crl_nextupdate", _moment(ends), "-out", folder / "theirs.pem"),
+        )
+        assert made.returncode == 0, made.stderr
+        listed = pem.unarmor((folder / "theirs.pem").read_bytes())[2]
+        anchors = TrustAnchors([chain().csca], [listed])
+        if verdict == "accepted":
+            assert passive_authentication(FILES, anchors, NOON).revocation_known_at == began
+            continue
+        with pytest.raises(InvalidCredential) as refusal:
+            passive_authentication(FILES, anchors, NOON)
+        assert refusal.value.reason is Reason.DOCUMENT_SIGNER_REVOKED
+
+
+def _moment(at: datetime) -> str:
+    return at.strftime("%y%m%d%H%M%SZ")
+
+
+EXTENSIONS = """
+[csca]
+basicConstraints = critical, CA:TRUE, pathlen:0
+keyUsage = critical, keyCertSign, cRLSign
+[signer]
+keyUsage = critical, digitalSignature
+"""
+
+
+def test_we_believe_a_chain_that_openssl_certified(
+    openssl: OpenSsl, tmp_path: Path, record_property: Note
+) -> None:
+    record_property("conformance", ("CSCA, signer", openssl.name, "theirs to ours", "accepted"))
+    (tmp_path / "extensions").write_text(EXTENSIONS)
+    named = {"csca": CSCA_PRIVATE, "signer": SIGNER_PRIVATE}
+    for name, private in named.items():
+        secret = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        (tmp_path / f"{name}.key").write_bytes(secret)
+        of_whom = ("-subj", f"/C=RU/CN={name}", "-out", tmp_path / f"{name}.req")
+        asked = openssl("req", "-new", "-key", tmp_path / f"{name}.key", *of_whom)
+        assert asked.returncode == 0, asked.stderr
+        by = ("-signkey", tmp_path / "csca.key")
+        if name == "signer":
+            by = ("-CA", tmp_path / "csca.pem", "-CAkey", tmp_path / "csca.key", "-set_serial", "5")
+        made = openssl(
+            *("x509", "-req", "-in", tmp_path / f"{name}.req", *by, "-days", "90", "-sha256"),
+            *("-extfile", tmp_path / "extensions", "-extensions", name),
+            *("-out", tmp_path / f"{name}.pem"),
+        )
+        assert made.returncode == 0, made.stderr
+    csca, signer = (
+        x509.load_pem_x509_certificate((tmp_path / f"{name}.pem").read_bytes()) for name in named
+    )
+    at = signer.not_valid_before_utc
+    groups = data_groups(SIGNER_KEY.public_key)
+    files = signed_files(groups, Chain(csca, signer))
+    assert passive_authentication(files, TrustAnchors([csca]), at).mrz == MRZ

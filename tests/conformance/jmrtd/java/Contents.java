@@ -1,12 +1,14 @@
 import java.io.DataInputStream;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
 import org.jmrtd.lds.AbstractImageInfo;
 import org.jmrtd.lds.ActiveAuthenticationInfo;
+import org.jmrtd.lds.CardAccessFile;
 import org.jmrtd.lds.DisplayedImageInfo;
 import org.jmrtd.lds.PACEInfo;
 import org.jmrtd.lds.SODFile;
@@ -44,6 +46,8 @@ final class Contents {
         COMFile com = new COMFile(Reading.stream(file));
         yield List.of(com.getLDSVersion(), com.getUnicodeVersion(), com.getTagList());
       }
+      case "EF.CardAccess" ->
+          protocols(new CardAccessFile(Reading.stream(file)).getSecurityInfos());
       case "EF.SOD" -> {
         SODFile sod = new SODFile(Reading.stream(file));
         yield List.of(sod.getDigestAlgorithm(), sod.getDataGroupHashes());
@@ -54,7 +58,7 @@ final class Contents {
       case "DG7" -> signatures(new DG7File(Reading.stream(file)));
       case "DG11" -> person(new DG11File(Reading.stream(file)));
       case "DG12" -> document(new DG12File(Reading.stream(file)));
-      case "DG14" -> protocols(new DG14File(Reading.stream(file)));
+      case "DG14" -> protocols(new DG14File(Reading.stream(file)).getSecurityInfos());
       case "DG15" -> new DG15File(Reading.stream(file)).getPublicKey().getEncoded();
       default -> throw new IllegalArgumentException("JMRTD has no class for " + name);
     };
@@ -127,8 +131,8 @@ final class Contents {
     return found;
   }
 
-  private static Object protocols(DG14File dg14) {
-    return dg14.getSecurityInfos().stream().map(Contents::protocol).collect(Collectors.toList());
+  private static Object protocols(Collection<SecurityInfo> infos) {
+    return infos.stream().map(Contents::protocol).collect(Collectors.toList());
   }
 
   private static Object protocol(SecurityInfo info) {

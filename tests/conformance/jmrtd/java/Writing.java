@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import net.sf.scuba.data.Gender;
 import org.jmrtd.lds.ActiveAuthenticationInfo;
+import org.jmrtd.lds.CardAccessFile;
 import org.jmrtd.lds.DisplayedImageInfo;
 import org.jmrtd.lds.ImageInfo;
 import org.jmrtd.lds.LDSFile;
@@ -55,8 +56,9 @@ final class Writing {
         "", null, List.of("700123456"), ""));
     groups.put(12, new DG12File("МВД РОССИИ", "20261122", List.of("IVANOV<<PETR"), "", "", face,
         null, "20261122093000", "BUREAU-1"));
+    PACEInfo pace = new PACEInfo("0.4.0.127.0.7.2.2.4.2.2", 2, 12);
     groups.put(14, new DG14File(List.of(
-        new PACEInfo("0.4.0.127.0.7.2.2.4.2.2", 2, 12),
+        pace,
         new ActiveAuthenticationInfo("0.4.0.127.0.7.1.1.4.1.3"))));
     groups.put(15, new DG15File(signer.getPublicKey()));
 
@@ -67,6 +69,7 @@ final class Writing {
       files.put("DG" + group.getKey(), file);
       hashes.put(group.getKey(), MessageDigest.getInstance("SHA-256").digest(file));
     }
+    files.put("EF.CardAccess", new CardAccessFile(List.of(pace)).getEncoded());
     int[] tags = {0x61, 0x75, 0x63, 0x67, 0x6B, 0x6C, 0x6E, 0x6F};
     files.put("EF.COM", new COMFile("01", "07", "04", "00", "00", tags).getEncoded());
     files.put("EF.SOD",
