@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.conn import CloseReason
 from hypothesis import given
 from hypothesis import strategies as st
 from kafka_notes import (
@@ -29,7 +27,6 @@ from epassport.consumer import ConsumerRunner
 from epassport.database import Connection, Database
 from epassport.entrypoints import member_of
 from epassport.errors import EndsProcess, Transient
-from epassport.kafka import KafkaClients
 from epassport.records import Incoming
 from epassport.watchdog import Patience, Standing, Watchdog, is_waiting
 from epassport_contracts.registry import Topic
@@ -192,47 +189,6 @@ async def test_while_kafka_cannot_be_asked_nobody_is_blamed(db: Database, kafka:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
     assert "watchdog-sees-nothing" in [line["event"] for line in lines]
-
-
-class KeptClients(KafkaClients):
-    """Keeps the admin clients that it makes, so that a test may take their connections."""
-
-    def __init__(self, bootstrap: str) -> None:
-        super().__init__(clients_of(bootstrap).settings, client_id="kept")
-        self.made: list[AIOKafkaAdminClient] = []
-
-    def admin(self) -> AIOKafkaAdminClient:
-        self.made.append(super().admin())
-        return self.made[-1]
-
-    def lose_connections(self) -> None:
-        for admin in self.made:
-            for connection in list(admin._client._conns.values()):
-                connection.close(reason=CloseReason.CONNECTION_BROKEN)
-
-
-@pytest.mark.stack
-async def test_a_watchdog_that_lost_its_connections_sees_again(db: Database, kafka: str) -> None:
-    """As after every restart of a broker."""
-    topic = await new_topic(kafka)
-    await write(kafka, topic, note("a", 1))
-    runner = runner_of(db, kafka, NeverReady(topic), topic, 600)
-    clients = KeptClients(kafka)
-    watchdog = Watchdog(runner._subscriptions, clients, db, give_up_seconds=3)
-    with capture_logs() as lines:
-        async with running(runner):
-            looking = asyncio.create_task(watchdog.run())
-
-            async def sees() -> bool:
-                return watchdog.suspects() != []
-
-            async def is_blind() -> bool:
-                return "watchdog-sees-nothing" in [line["event"] for line in lines]
-
-            await until(sees)
-            clients.lose_connections()
-            await until(is_blind)
-            assert await told(looking) == f"notes on {topic.name}/0 gets nowhere for 3 seconds"
 
 
 def _applied(db: Database, count: int) -> Callable[[], "asyncio.Future[bool]"]:
