@@ -19,6 +19,7 @@ _VALUES = bytes(
 
 
 def encode_base45(data: bytes) -> str:
+    """Three characters for two bytes, two for a last single one (RFC 9285 §4)."""
     groups = []
     for place in range(0, len(data) - 1, 2):
         high, low = divmod(data[place] << 8 | data[place + 1], 2025)

@@ -55,6 +55,7 @@ def decode_cbor(data: bytes) -> object:
 
 
 def decode_cbor_map(data: bytes) -> Mapping[int | str, object]:
+    """As `decode_cbor`, and a map of `as_map`."""
     return as_map(decode_cbor(data))
 
 
@@ -68,7 +69,10 @@ def decode_signed_map(data: bytes) -> Mapping[int | str, object]:
 
 
 def as_map(value: object) -> Mapping[int | str, object]:
-    """A map whose keys are integers and texts: `true` and 1.0 would equal 1 in Python."""
+    """A map whose keys are integers and texts: `true` and 1.0 would equal 1 in Python.
+
+    Raises InvalidCredential: MALFORMED.
+    """
     # Inside a tag cbor2 gives its frozendict, which is no dict.
     if isinstance(value, _MAPS) and _KEY_TYPES.issuperset(map(type, value)):
         return value

@@ -36,6 +36,7 @@ def is_inn(number: str) -> bool:
 
 
 def inn_check(account: str) -> str:
+    """Two digits, each a weighted sum modulo 11, where 10 counts as 0."""
     first = _inn_digit(account, _INN_WEIGHTS_11)
     return first + _inn_digit(account + first, _INN_WEIGHTS_12)
 

@@ -17,6 +17,7 @@ _LATEST = 253402214400  # 9999-12-31, a day before datetime ends: room for a clo
 
 
 def text_of(claims: Mapping[Key, object], key: Key) -> str:
+    """Raises InvalidCredential: MALFORMED."""
     value = claims.get(key)
     if not isinstance(value, str):
         raise InvalidCredential(Reason.MALFORMED, f"member {key} is not a text")
@@ -24,6 +25,7 @@ def text_of(claims: Mapping[Key, object], key: Key) -> str:
 
 
 def bytes_of(claims: Mapping[Key, object], key: Key, *, size: int | None = None) -> bytes:
+    """size: in bytes, any if None. Raises InvalidCredential: MALFORMED."""
     value = claims.get(key)
     if not isinstance(value, bytes) or (size is not None and len(value) != size):
         raise InvalidCredential(Reason.MALFORMED, f"member {key} is not {size or 'some'} bytes")
@@ -31,6 +33,7 @@ def bytes_of(claims: Mapping[Key, object], key: Key, *, size: int | None = None)
 
 
 def integer_of(claims: Mapping[Key, object], key: Key) -> int:
+    """Raises InvalidCredential: MALFORMED, also for a boolean."""
     value = claims.get(key)
     if type(value) is not int:
         raise InvalidCredential(Reason.MALFORMED, f"member {key} is not an integer")
@@ -38,6 +41,7 @@ def integer_of(claims: Mapping[Key, object], key: Key) -> int:
 
 
 def truth_of(claims: Mapping[Key, object], key: Key) -> bool:
+    """Raises InvalidCredential: MALFORMED."""
     value = claims.get(key)
     if not isinstance(value, bool):
         raise InvalidCredential(Reason.MALFORMED, f"member {key} is not a boolean")
@@ -45,6 +49,7 @@ def truth_of(claims: Mapping[Key, object], key: Key) -> bool:
 
 
 def instant_of(claims: Mapping[Key, object], key: Key) -> datetime:
+    """A NumericDate from 1970 to 9999. Raises InvalidCredential: MALFORMED."""
     seconds = claims.get(key)
     if type(seconds) is not int or not 0 <= seconds <= _LATEST:
         raise InvalidCredential(Reason.MALFORMED, f"member {key} is not a date")

@@ -6,6 +6,7 @@ from epassport_credentials.errors import InvalidCredential, Reason
 
 
 def deflate(data: bytes) -> bytes:
+    """One zlib stream, as small as zlib makes it."""
     return zlib.compress(data, level=9)
 
 

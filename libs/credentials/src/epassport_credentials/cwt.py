@@ -51,6 +51,10 @@ class StatusReference:
 def sign_cwt(
     token_format: Format, claims: Mapping[int, object], signer: Signer, *, name_key: bool = True
 ) -> bytes:
+    """COSE_Sign1 with tag 18 (RFC 8392 §7.1), format and version before the claims given.
+
+    name_key: as for `sign_sign1`
+    """
     payload = encode_cbor({token_format.value: VERSION, **claims})
     return sign_sign1(payload, signer, name_key=name_key)
 
@@ -72,6 +76,10 @@ def open_cwt(
 
 
 def read_claims(sign1: Sign1) -> tuple[Format, Claims]:
+    """The payload of a CWT, whose signature the caller checks.
+
+    Raises InvalidCredential: MALFORMED, UNKNOWN_FORMAT, UNKNOWN_VERSION.
+    """
     claims = decode_signed_map(sign1.payload)
     first = next(iter(claims), None)
     token_format = _FORMATS.get(first)
@@ -83,6 +91,7 @@ def read_claims(sign1: Sign1) -> tuple[Format, Claims]:
 
 
 def expect_format(found: Format, *expected: Format) -> None:
+    """Raises InvalidCredential: UNKNOWN_FORMAT."""
     if found not in expected:
         raise InvalidCredential(Reason.UNKNOWN_FORMAT, f"{found.name} is not read here")
 
@@ -93,6 +102,10 @@ def status_claim(status: StatusReference) -> dict[str, object]:
 
 
 def read_status_claim(claims: Claims) -> StatusReference:
+    """The `status` claim of a referenced token in CBOR (§6.3 of the draft).
+
+    Raises InvalidCredential: MALFORMED, INDEX_OUT_OF_RANGE.
+    """
     status_list = as_map(as_map(claims.get(STATUS)).get("status_list"))
     index = integer_of(status_list, "idx")
     if not 0 <= index <= MAX_STATUS_INDEX:

@@ -65,6 +65,7 @@ def is_over_18(birth_date: date, on: date) -> bool:
 
 
 def identity_attributes(identity: Identity) -> dict[int, object]:
+    """By the labels of claim 169; the birth date as YYYYMMDD."""
     return {
         ID: identity.document_number,
         LANGUAGE: _LANGUAGE_OF_NAMES,

@@ -94,7 +94,7 @@ def encode_json(value: object) -> bytes:
 
 
 def read_json(data: bytes) -> object:
-    """UTF-8 JSON (RFC 8259) that every reader reads alike; MALFORMED otherwise.
+    """UTF-8 JSON (RFC 8259) that every reader reads alike. Raises InvalidCredential: MALFORMED.
 
     Refused: duplicate names, NaN, Infinity, numbers that overflow to it, whole numbers
     of more than 4,300 digits (Python's bound), lone surrogates, too deep nesting.
@@ -115,7 +115,7 @@ def read_json(data: bytes) -> object:
 
 
 def read_json_object(data: bytes) -> dict[str, object]:
-    """As `read_json`, and an object."""
+    """As `read_json`, and an object. Raises InvalidCredential: MALFORMED."""
     value = read_json(data)
     if not isinstance(value, dict):
         raise InvalidCredential(Reason.MALFORMED, "not a JSON object")
@@ -123,11 +123,15 @@ def read_json_object(data: bytes) -> dict[str, object]:
 
 
 def encode_base64url(data: bytes) -> str:
+    """Without padding (RFC 7515 §2)."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def decode_base64url(text: str) -> bytes:
-    """base64url without padding (RFC 7515 §2), one text per value."""
+    """base64url without padding (RFC 7515 §2), one text per value.
+
+    Raises InvalidCredential: MALFORMED.
+    """
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except ValueError as error:  # binascii.Error among them

@@ -63,6 +63,7 @@ def data_group_name(number: int) -> str:
 
 
 def build_ef_com(data_groups: Iterable[int]) -> bytes:
+    """Doc 9303-10 §4.6.1. data_groups: their numbers, 1 to 16; listed in ascending order."""
     tags = bytes(DATA_GROUP_TAGS[number] for number in sorted(data_groups))
     return encode_tlv(
         _COM,

@@ -162,6 +162,7 @@ def name_field(primary: str, secondary: str, length: int) -> str:
 
 
 def split_names(zone: str) -> tuple[str, str]:
+    """Primary and secondary identifier, with spaces. Raises InvalidCredential: MALFORMED."""
     primary, _, secondary = zone.rstrip("<").partition("<<")
     if not primary or primary.startswith("<") or "<<" in secondary:
         raise InvalidCredential(Reason.MALFORMED, "names")
@@ -179,6 +180,7 @@ def _end_in_letter(whole: str, length: int) -> str:
 
 
 def zone_lines(lines: Sequence[str], *, count: int, length: int) -> Sequence[str]:
+    """The lines, if they have that shape. Raises InvalidCredential: MALFORMED."""
     if len(lines) != count or any(len(line) != length for line in lines):
         raise InvalidCredential(Reason.MALFORMED, f"not {count} lines of {length}")
     if not all(_ZONE.fullmatch(line) for line in lines):
@@ -187,6 +189,7 @@ def zone_lines(lines: Sequence[str], *, count: int, length: int) -> Sequence[str
 
 
 def expect_digit(text: str, digit: str, name: str) -> None:
+    """name: of the field. Raises InvalidCredential: WRONG_CHECK_DIGIT."""
     if check_digit(text) != digit:
         raise InvalidCredential(Reason.WRONG_CHECK_DIGIT, name)
 

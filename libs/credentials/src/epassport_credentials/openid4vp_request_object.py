@@ -29,6 +29,7 @@ AUDIENCE = "https://self-issued.me/v2"  # §5.8: the wallet is not known beforeh
 
 
 def x509_hash_client_id(certificate: x509.Certificate) -> str:
+    """§5.9.3: base64url of SHA-256 of the DER."""
     return f"x509_hash:{encode_base64url(certificate_hash(certificate))}"
 
 

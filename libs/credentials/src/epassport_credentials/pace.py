@@ -60,6 +60,7 @@ def key_of_mrz(mrz: Mrz) -> AccessKey:
 
 
 def encrypt_nonce(key: AccessKey, nonce: bytes) -> bytes:
+    """AES-128-CBC, zero vector, no padding (§4.4.3.3); nonce: 16 bytes."""
     encryptor = _nonce_cipher(key).encryptor()
     return encryptor.update(nonce) + encryptor.finalize()
 

@@ -111,6 +111,7 @@ def issue_document_signer(
 
 
 def is_sandbox(certificate: x509.Certificate) -> bool:
+    """Whether it carries the critical extension of the sandbox."""
     return any(extension.oid.dotted_string == SANDBOX_OID for extension in certificate.extensions)
 
 

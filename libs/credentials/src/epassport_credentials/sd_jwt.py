@@ -108,6 +108,7 @@ def split_sd_jwt(text: str) -> SplitSdJwt:
 
 
 def join_sd_jwt(issuer_jwt: str, disclosures: Sequence[Disclosure]) -> str:
+    """Ending in "~" (§4); a key binding JWT may follow."""
     return "~".join((issuer_jwt, *(disclosure.encoded for disclosure in disclosures), ""))
 
 

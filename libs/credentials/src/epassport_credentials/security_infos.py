@@ -74,6 +74,7 @@ def build_card_access(pace: PaceInfo = OUR_PACE) -> bytes:
 def build_dg14(
     infos: Iterable[PaceInfo | ActiveAuthenticationInfo] = (OUR_PACE, OUR_ACTIVE_AUTHENTICATION),
 ) -> bytes:
+    """Doc 9303-10 §4.7.14: what EF.CardAccess has, and the protocols after it."""
     return encode_tlv(DATA_GROUP_TAGS[14], _encode(infos))
 
 

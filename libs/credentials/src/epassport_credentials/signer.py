@@ -86,6 +86,7 @@ class LocalSigner:
 
 
 def key_id_of(public_key: ec.EllipticCurvePublicKey) -> bytes:
+    """First 8 bytes of SHA-256 of the SubjectPublicKeyInfo."""
     return hashlib.sha256(public_key_info(public_key)).digest()[:KEY_ID_BYTES]
 
 

@@ -201,12 +201,14 @@ def read_status_reference(claims: Mapping[str, object]) -> StatusReference | Non
 
 
 def compressed_list(statuses: StatusList) -> bytes:
+    """`lst` (§4.1): the entries as one zlib stream. Raises ValueError if they are too many."""
     if len(statuses.data) > MAX_LIST_BYTES:
         raise ValueError(f"a list has at most {MAX_LIST_BYTES} bytes")
     return deflate(statuses.data)
 
 
 def seconds_to_live(issued_at: datetime, expires_at: datetime, ttl: timedelta | None) -> int:
+    """ttl: the whole life of the list if None. Raises ValueError if nothing is left."""
     seconds = int((expires_at - issued_at if ttl is None else ttl).total_seconds())
     if seconds <= 0:
         raise ValueError("ttl is a positive number of seconds (§5.1)")
@@ -230,6 +232,7 @@ def read_list(bits: int, compressed: bytes) -> StatusList:
 
 
 def positive_seconds(claims: Mapping[Key, object], key: Key) -> timedelta:
+    """Raises InvalidCredential: MALFORMED."""
     seconds = integer_of(claims, key)
     if not 0 < seconds <= _LONGEST_TTL:
         raise InvalidCredential(Reason.MALFORMED, f"member {key} is not a span of seconds")

@@ -15,6 +15,7 @@ _MAX_TAG_BYTES = 3
 
 
 def encode_tlv(tag: int, value: bytes) -> bytes:
+    """One object, its length in the shortest form. Raises ValueError over 16 MB."""
     return tag.to_bytes(_byte_count(tag), "big") + encode_length(len(value)) + value
 
 

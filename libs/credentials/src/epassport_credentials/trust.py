@@ -61,6 +61,7 @@ class TrustList:
     sandbox: bool = False
 
     def matching(self, purpose: Purpose, key_id: bytes, *, at: datetime) -> Sequence[TrustedKey]:
+        """As `matching_keys`."""
         return matching_keys(self.keys, purpose, key_id, at=at)
 
 
@@ -127,7 +128,11 @@ def trusted_payload(
     at_most: int,
     at: datetime,
 ) -> dict[str, object]:
-    """The JSON of a compact JWS, once a trusted key of this purpose has vouched for it."""
+    """The JSON of a compact JWS, once a trusted key of this purpose has vouched for it.
+
+    at_most: characters
+    Raises InvalidCredential: those of `read_jws` and `matching_keys`, WRONG_SIGNATURE.
+    """
     jws = read_jws(token, typ=typ, at_most=at_most)
     candidates = matching_keys(keys, purpose, jws.key_id, at=at)
     verify_by_any(candidates, lambda key: verify_es256(key, jws.signature, jws.signed))
@@ -135,6 +140,7 @@ def trusted_payload(
 
 
 def issue_trust_list(trust: TrustList, signer: Signer) -> str:
+    """A compact JWS (RFC 7515 §7.1), version first; times are whole seconds."""
     payload = {"version": TRUST_LIST_VERSION, **trust_to_json(trust)}
     return sign_jws(payload, typ=TRUST_LIST_TYP, signer=signer)
 
@@ -174,6 +180,7 @@ def check_version(payload: Mapping[str, object], *known: int) -> int:
 
 
 def refuse_sandbox(trust: TrustList, *, accept_sandbox: bool) -> None:
+    """Raises InvalidCredential: SANDBOX_SIGNER."""
     if not accept_sandbox and (trust.sandbox or any(key.sandbox for key in trust.keys)):
         raise InvalidCredential(Reason.SANDBOX_SIGNER, "made for the sandbox")
 
