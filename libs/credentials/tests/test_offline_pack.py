@@ -78,7 +78,10 @@ def test_a_pack_brings_back_keys_lists_and_policy(
     now: datetime,
 ) -> None:
     lists = {uri_of(n): list_token(pack_statuses(one), n) for n, one in enumerate(statuses)}
-    policy = PackPolicy(status_age=timedelta(seconds=age))
+    policy = PackPolicy(
+        status_age=timedelta(seconds=age),
+        identity_age=timedelta(seconds=age // 2) if age % 2 and age > 1 else None,
+    )
     token = issue_offline_pack(trust, lists, signers[Purpose.OFFLINE_PACK], policy=policy)
     pack = open_offline_pack(token, trust.keys, now=now)
     assert pack.policy == policy
@@ -101,7 +104,11 @@ def test_the_first_version_is_read_with_the_default_policy(
 
 
 @pytest.mark.parametrize(
-    "policy", [None, 5, {}, {"status_age": 0}, {"status_age": "1"}, {"status_age": 10**30}]
+    "policy",
+    [
+        *(None, 5, {}, {"status_age": 0}, {"status_age": "1"}, {"status_age": 10**30}),
+        *({"identity_age": 1}, {"status_age": 1, "identity_age": 0}),
+    ],
 )
 def test_a_pack_without_a_whole_policy_is_refused(
     policy: object, sign: Sign, trust: TrustList, now: datetime

@@ -32,6 +32,7 @@ from epassport_credentials.signer import Purpose, Signer
 from epassport_credentials.status_list import (
     StatusListToken,
     open_status_list,
+    optional,
     positive_seconds,
 )
 from epassport_credentials.trust import (
@@ -57,10 +58,15 @@ _PURPOSES = frozenset({Purpose.CARD_QR, Purpose.MOBILE_ATTESTATION, Purpose.STAT
 
 @dataclass(frozen=True)
 class PackPolicy:
-    """status_age: how old the knowledge of a card's status may be; beyond it the card is
-    unknown. What a phone shows ends by itself."""
+    """How old the knowledge of a card's status may be; beyond it the card is unknown.
+
+    status_age: for everyday checks, by the small code
+    identity_age: for identity checks, by the identity code; as status_age if None
+    What a phone shows ends by itself.
+    """
 
     status_age: timedelta = timedelta(hours=24)  # the bound promised for offline checks
+    identity_age: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -159,10 +165,14 @@ def _open_lists(value: object, trust: TrustList) -> Mapping[str, StatusListToken
 
 
 def _policy_to_json(policy: PackPolicy) -> Mapping[str, object]:
-    return {"status_age": int(policy.status_age.total_seconds())}
+    ages = {"status_age": policy.status_age, "identity_age": policy.identity_age}
+    return {name: int(age.total_seconds()) for name, age in ages.items() if age is not None}
 
 
 def _policy_from_json(value: object) -> PackPolicy:
     if not isinstance(value, dict):
         raise InvalidCredential(Reason.MALFORMED, "policy is not an object")
-    return PackPolicy(status_age=positive_seconds(value, "status_age"))
+    return PackPolicy(
+        status_age=positive_seconds(value, "status_age"),
+        identity_age=optional(positive_seconds, value, "identity_age"),
+    )

@@ -26,7 +26,7 @@ from epassport_credentials.cwt import StatusReference
 from epassport_credentials.errors import InvalidCredential, Reason
 from epassport_credentials.identity import AgeOver18, Identity, shown_identity
 from epassport_credentials.mobile_qr import MobilePresentation, open_mobile_message
-from epassport_credentials.offline_pack import OfflinePack
+from epassport_credentials.offline_pack import OfflinePack, PackPolicy
 from epassport_credentials.status_list import Status
 
 _ZLIB_FIRST_BYTE = b"\x78"  # a card's code is compressed, a phone's is CBOR
@@ -80,7 +80,8 @@ def verify_offline(
     """The verdict on any of our codes: small card QR, identity card QR, mobile QR.
 
     scanned: the text of the code, or its bytes as scanners hand them over
-    freshness: how old the knowledge of a card's status may be; by the pack's policy if None.
+    freshness: how old the knowledge of a card's status may be; if None by the pack's policy,
+        which has a limit for everyday checks and one for identity checks.
         A phone shows no status: its attestation ends after 24 hours
     audience, nonce: of this verifier's challenge to a phone, if it showed one
     """
@@ -90,7 +91,7 @@ def verify_offline(
         data = decode_base45(text, at_most=MAX_IDENTITY_CHARACTERS)
         if data.startswith(_ZLIB_FIRST_BYTE):
             card = open_compressed_card(data, pack.trust, now=now)
-            limit = pack.policy.status_age if freshness is None else freshness
+            limit = _limit(card, pack.policy) if freshness is None else freshness
             return _card_verdict(card, pack, now=now, freshness=limit)
         presentation = open_mobile_message(
             data, pack.trust, now=now, audience=audience, nonce=nonce
@@ -98,6 +99,12 @@ def verify_offline(
         return _mobile_verdict(presentation, pack, now=now)
     except InvalidCredential as refusal:
         return Verdict(Outcome.REFUSED, refusal.reason)
+
+
+def _limit(card: SmallCard | IdentityCard, policy: PackPolicy) -> timedelta:
+    if isinstance(card, IdentityCard) and policy.identity_age is not None:
+        return policy.identity_age
+    return policy.status_age
 
 
 def _card_verdict(
