@@ -53,7 +53,8 @@ class Verified:
     """What may be relied on.
 
     unread: data groups that are signed but were not read, such as protected ones
-    authentication_key: the chip's own, from DG15 if it was read
+    authentication_key: the chip's own, from DG15 if it was read. A copy may leave DG15 out of
+        EF.COM, which nobody signs: where `unread` has 15, refuse
     revocation_known_at: when the list was issued by which the signer is not revoked; None
         where no list of its CSCA was at hand
     """
