@@ -74,9 +74,10 @@ async def test_every_process_alone_answers_health_and_metrics_on_its_own_port(
 
 async def test_a_health_port_that_is_taken_ends_the_process(system: System) -> None:
     port = system.urls[SERVICE].rsplit(":", 1)[1]
-    code, _, lines = await run(system, "timers", EPASSPORT_HEALTH_PORT=port)
-    assert code == 1
-    assert [line["event"] for line in lines if line["event"] == "process-died"]
+    code, told, lines = await run(system, "timers", EPASSPORT_HEALTH_PORT=port)
+    assert (code, told) == (2, [])
+    (died,) = [line for line in lines if line["event"] == "process-died"]
+    assert "cannot listen on" in str(died["refusal"])
 
 
 async def test_check_finds_nothing_where_all_is_well(system: System) -> None:

@@ -154,14 +154,13 @@ async def test_no_read_fails_or_goes_back_while_a_model_is_rebuilt_under_load(
     async with running(live_reader(db, counting)), asyncio.TaskGroup() as parent:
         parent.create_task(read())
         parent.create_task(load())
-        for _ in range(3):
+        while len(set(seen)) < 4:  # the live reader has gone on meanwhile
             assert all(one.is_equal for one in await rebuild(counting, source, Progress()))
         written.set()
     await project(db, counting)
     ((boxes,),) = await rows(db, "SELECT count(*)::int FROM events WHERE type = 'BoxPut'")
     assert await rows(db, "SELECT sum(boxes)::int FROM shelf_v1") == [(boxes,)]
     assert seen == sorted(seen)
-    assert len(set(seen)) > 3
 
 
 @pytest.mark.parametrize(

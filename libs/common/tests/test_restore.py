@@ -198,10 +198,9 @@ async def test_what_the_store_has_lost_is_kept_for_an_operator_and_no_sequence_m
                 await until(lambda: _sent(copy))
         finally:
             await restored.close()
-    assert await read_topic(kafka, topic) == [
-        *(("a", "a1"), ("a", "a2"), ("a", "a3")),
-        *(("b", "b1"), ("a", "a4")),
-    ]
+    read = await read_topic(kafka, topic)  # its partitions in any order
+    assert [value for key, value in read if key == "a"] == ["a1", "a2", "a3", "a4"]
+    assert [value for key, value in read if key == "b"] == ["b1"]
 
 
 async def _sent(dsn: str) -> bool:

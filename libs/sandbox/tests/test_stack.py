@@ -99,6 +99,11 @@ async def test_data_survive_a_stop_and_nothing_keeps_running(folder: Path) -> No
         assert await create_topics(second.kafka.bootstrap, [TopicSpec("kept")]) == []
 
 
+def _hear_ctrl_c() -> None:
+    """What a shell starts in the background ignores SIGINT, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.stack
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 async def test_no_server_outlives_its_parent(number: signal.Signals, folder: Path) -> None:
@@ -109,6 +114,7 @@ async def test_no_server_outlives_its_parent(number: signal.Signals, folder: Pat
         *(sys.executable, "-m", "epassport_sandbox.stack", str(folder / "data")),
         env=environment,
         stdout=asyncio.subprocess.PIPE,
+        preexec_fn=_hear_ctrl_c,
     )
     assert parent.stdout is not None
     async with asyncio.timeout(60):

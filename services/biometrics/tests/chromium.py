@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 WITHIN_SECONDS = 60.0
 
 
@@ -134,6 +136,16 @@ async def chromium() -> AsyncIterator[Page]:
             await asyncio.gather(listening, return_exceptions=True)
             outgoing.close()
             incoming.close()
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Its helpers write into the profile for a moment after it; only then can that be removed."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        program = psutil.Process(process.pid)
+        whole = [*program.children(recursive=True), program]
+        for one in whole:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        await asyncio.to_thread(psutil.wait_procs, whole[:-1], timeout=10)
+    await process.wait()

@@ -165,7 +165,9 @@ async def test_an_accepted_card_travels_to_its_office_and_comes_into_force(
     assert (await bureau.post("hand-over-officer-3", f"{path}/receive")).status_code == 200
     await bureau.hear(HandoverCompleted(**issued(holder, bureau.clock.now())))
     await bureau.reach(holder, "active")
-    sent = await bureau.rows("SELECT type FROM outbox ORDER BY position")
+    sent = await bureau.rows(
+        "SELECT type FROM outbox WHERE type <> 'HistoryLinked' ORDER BY position"
+    )
     assert [row["type"] for row in sent] == ["CardReceived", "CardActivated"]
     travelled = (await bureau.get("courier-1", f"/v1/batches/{batch_id}")).json()
     assert travelled["cards"] == [str(holder.document_ref)]
