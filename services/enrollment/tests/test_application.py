@@ -55,7 +55,7 @@ from enrollment.application_events import (
     InformationRequested,
     InformationSupplied,
 )
-from epassport import Claim, DeadlinePassed, EndWait, Give, Personal, Release, StartWait
+from epassport import Claim, DeadlinePassed, EndWait, Give, Personal, Refused, Release, StartWait
 from epassport.testing import Specification
 from epassport_contracts.events.enrollment import ApplicationKind
 
@@ -106,6 +106,15 @@ def test_accepted_biometrics_are_noted_once() -> None:
 def test_a_confirmed_duplicate_is_noted_and_rejects_nothing_by_itself() -> None:
     given(SUBMITTED).when(NoteDuplicate(LATER)).then(DuplicateNoted(LATER))
     given(SUBMITTED, DUPLICATE).when(NoteDuplicate(LATER)).then_nothing()
+    given(SUBMITTED, ACCEPTED).when(NoteDuplicate(LATER)).then_nothing()
+
+
+def test_who_wins_an_appeal_against_a_duplicate_is_approved() -> None:
+    accepted = BiometricsNoted(LATER, by_exception=False)
+    given(SUBMITTED, DUPLICATE).when(NoteBiometrics(LATER, by_exception=False)).then(accepted)
+    given(SUBMITTED, DUPLICATE).when(APPROVE).then_refused(Reason.DUPLICATE_PERSON)
+    decision = application.decide(APPROVE, given(SUBMITTED, DUPLICATE, accepted).state)
+    assert not isinstance(decision, Refused)
 
 
 @pytest.mark.parametrize(("life", "reason"), ENDS[:2])

@@ -168,7 +168,8 @@ class ApplicationLife(AggregateLife):
         for fact in self.of(ApplicationApproved):
             before = self.events[: self.events.index(fact)]
             verdicts = [f for f in before if isinstance(f, BiometricsNoted | DuplicateNoted)]
-            assert [type(one) for one in verdicts] == [BiometricsNoted]
+            assert isinstance(verdicts[-1], BiometricsNoted)
+            assert len(set(map(type, verdicts))) == len(verdicts)
             open_papers: set[str] = set()
             for one in before:
                 if isinstance(one, InformationRequested):

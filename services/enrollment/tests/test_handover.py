@@ -49,6 +49,7 @@ from enrollment.application_events import (
     CardAtOffice,
     CardGone,
     CardLost,
+    DuplicateNoted,
     HolderCheckNoted,
     TicketIssued,
 )
@@ -232,6 +233,8 @@ def test_a_ticket_for_the_captures_comes_before_biometrics() -> None:
     given(SUBMITTED, ACCEPTED).reading(OPEN, DESK).when(ENROL).then_refused(
         Reason.BIOMETRICS_ALREADY_THERE
     )
+    duplicate = DuplicateNoted(NOON)
+    given(SUBMITTED, duplicate).reading(OPEN, DESK).when(ENROL).then(fact)
     given(*ISSUED).reading(OPEN, DESK).when(ENROL).then_refused(Reason.ALREADY_APPROVED)
 
 

@@ -198,6 +198,8 @@ class Road:
                 "signature": office.signature(office.operator, record),
             },
         }
+        if citizen.paper_passport is not None:
+            body["paper_passport_lines"] = citizen.paper_passport_lines
         if wished:
             body["wishes"] = json.loads(wishes.model_dump_json())
         if citizen.representative is not None:

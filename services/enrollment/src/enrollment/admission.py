@@ -14,6 +14,7 @@ from enrollment import office as offices
 from enrollment.application_commands import Consent, Reason, SubmitApplication
 from enrollment.application_events import Application, ApplicationSubmitted
 from enrollment.office import Office
+from enrollment.papers import lines_refused
 from enrollment.rollout import Rollout, quota_of
 from epassport import Claim, Give, Personal, Refused, Release, Take
 from epassport.signing import is_signed_by, public_key_of
@@ -49,6 +50,7 @@ def admit(
         or _not_present(command, office, day)
         or _not_agreed(command)
         or _not_entitled(command, day)
+        or lines_refused(command.identity, command.passport_lines)
         or _not_writable(command.identity)
         or _wish_refused(command)
         or _cannot_replace(command)

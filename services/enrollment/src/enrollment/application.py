@@ -149,11 +149,12 @@ def decide(
 def _note_biometrics(command: NoteBiometrics | NoteDuplicate, application: Application) -> Decided:
     match application.status:
         case Status.SUBMITTED:
-            if application.biometrics is not Biometrics.AWAITED:
-                return []  # biometrics has one verdict per application
+            known = application.biometrics
             if isinstance(command, NoteDuplicate):
-                return [DuplicateNoted(command.at)]
-            return [BiometricsNoted(command.at, command.by_exception)]
+                return [DuplicateNoted(command.at)] if known is Biometrics.AWAITED else []
+            if known is Biometrics.ACCEPTED:
+                return []
+            return [BiometricsNoted(command.at, command.by_exception)]  # also upon an appeal
         case Status.APPROVED | Status.HANDED_OVER:
             return []
         case Status.REJECTED | Status.WITHDRAWN:

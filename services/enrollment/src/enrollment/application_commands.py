@@ -35,6 +35,9 @@ class Reason(StrEnum):
     REPRESENTATIVE_MISSING = "application-representative-missing"
     IDENTITY_PAPER_MISSING = "application-identity-paper-missing"
     PAPER_PASSPORT_MISSING = "application-paper-passport-missing"
+    PASSPORT_LINES_MISSING = "application-passport-lines-missing"
+    PASSPORT_LINES_WRONG = "application-passport-lines-wrong"
+    PASSPORT_LINES_DIFFER = "application-passport-lines-differ"
     NAME_NOT_TRANSLITERABLE = "application-name-not-transliterable"
     NAME_TOO_LONG = "application-name-too-long"
     WISH_WITHOUT_CONSENT = "application-wish-without-consent"
@@ -68,6 +71,9 @@ class Reason(StrEnum):
     HANDED_OVER = "application-handed-over"
     REJECTED = "application-rejected"
     WITHDRAWN = "application-withdrawn"
+
+
+PassportLines = tuple[str, str]  # the zone of the paper passport, 44 characters each
 
 
 class Consent(StrEnum):
@@ -110,6 +116,7 @@ class SubmitApplication:
     """challenge_drawn_at: None where the challenge is not one of ours for this station.
 
     person_digest: keyed digest of the identity paper, for claims alone.
+    passport_lines: as read from the paper; they are compared and not kept.
     """
 
     at: datetime
@@ -128,6 +135,7 @@ class SubmitApplication:
     challenge_drawn_at: datetime | None
     person_digest: bytes = field(repr=False)
     predecessor: Predecessor | None
+    passport_lines: PassportLines | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

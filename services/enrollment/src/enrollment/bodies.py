@@ -19,6 +19,7 @@ from epassport_contracts.sealed import Base64Bytes
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,40}$")]
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,60}$")]
 Region = Annotated[str, StringConstraints(pattern=r"^RU-[A-Z]{2,3}$")]
+PassportLine = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9<]{44}$")]
 DocumentNumber = Annotated[str, StringConstraints(pattern=r"^9[0-9]{8}$")]
 TimeOfDay = Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
 Weekday = Annotated[int, Field(ge=0, le=6)]
@@ -78,7 +79,8 @@ class PresenceBody(_Body):
 
 
 class SubmitBody(_Body):
-    """region: where the applicant lives. replaces_document_number: for every kind but first."""
+    """region: where the applicant lives. replaces_document_number: for every kind but first.
+    paper_passport_lines: as read by the machine, of every passport issued since July 2011."""
 
     kind: ApplicationKind
     office: Name
@@ -87,6 +89,7 @@ class SubmitBody(_Body):
     identity: Identity
     wishes: Wishes | None = None
     representative: Representative | None = None
+    paper_passport_lines: tuple[PassportLine, PassportLine] | None = None
     consents: Annotated[frozenset[Consent], Field(max_length=len(Consent))]
     warning_read: bool
     replaces_document_number: DocumentNumber | None = None

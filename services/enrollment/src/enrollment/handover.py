@@ -115,7 +115,7 @@ def issue_ticket(command: IssueTicket, application: Application, office: Office)
         case Status.SUBMITTED:
             if command.purpose is not TicketPurpose.ENROL:
                 return Refused(Reason.NOT_APPROVED)
-            if application.biometrics is not Biometrics.AWAITED:
+            if application.biometrics is Biometrics.ACCEPTED:  # a duplicate may win an appeal
                 return Refused(Reason.BIOMETRICS_ALREADY_THERE)
         case Status.APPROVED:
             if command.purpose is not TicketPurpose.HAND_OVER:

@@ -127,6 +127,7 @@ async def submit_application(body: SubmitBody, call: Call[App]) -> Outcome:
         ),
         person_digest=call.app.person_digest(body.identity),
         predecessor=predecessor,
+        passport_lines=body.paper_passport_lines,
     )
     return await call.send(
         application.stream(application_id),
