@@ -151,6 +151,23 @@ async def test_who_has_answered_or_taken_the_samples_does_not_see_the_case(
     assert answers == [409, 200, 409]  # the operator took the samples
 
 
+async def test_a_case_is_shown_to_whoever_it_waits_for_alone(bureau: Bureau, case: UUID) -> None:
+    async def seen(who: str, role: Role) -> int | str:
+        headers = {"Authorization": f"Bearer {token(bureau, who, role)}"}
+        answer = await bureau.http.get(f"{bureau.url}/v1/adjudications/{case}", headers=headers)
+        return 200 if answer.is_success else str(answer.json()["reason"])
+
+    assert await seen("supervisor-1", Role.SUPERVISOR) == "biometrics-case-not-escalated"
+    said = {"verdict": Verdict.SAME_PERSON, "reason_code": "ridges-agree"}
+    path = f"/adjudications/{case}/decisions"
+    await bureau.post(path, said, Role.ADJUDICATOR, who="adjudicator-1")
+    said = {"verdict": Verdict.DIFFERENT_PERSONS, "reason_code": "ridges-differ"}
+    await bureau.post(path, said, Role.ADJUDICATOR, who="adjudicator-2")
+    await bureau.escalated(case)
+    assert await seen("adjudicator-3", Role.ADJUDICATOR) == "biometrics-case-escalated"
+    assert await seen("supervisor-1", Role.SUPERVISOR) == 200
+
+
 async def test_the_page_names_nobody_and_keeps_nothing(bureau: Bureau, case: UUID) -> None:
     headers = {"Authorization": f"Bearer {token(bureau, 'adjudicator-3', Role.ADJUDICATOR)}"}
     answer = await bureau.http.get(f"{bureau.url}/adjudications/{case}", headers=headers)

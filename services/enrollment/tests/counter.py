@@ -9,6 +9,7 @@ from enrollment import office, rollout
 from enrollment.application_commands import (
     Consent,
     HolderCheck,
+    PassportLines,
     Predecessor,
     Presence,
     SubmitApplication,
@@ -38,6 +39,9 @@ from epassport_contracts.fields import (
     Representative,
     Sex,
 )
+from epassport_credentials.mrz import yymmdd
+from epassport_credentials.paper_passport import PaperPassport as PaperLines
+from epassport_credentials.paper_passport import build_paper_passport
 
 # A Monday, 12:00 in Moscow.
 NOON = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -108,6 +112,24 @@ def aged(years: int, **papers: Any) -> Identity:
     """Somebody who reaches this age today, the day after the birthday."""
     born = TODAY.replace(year=TODAY.year - years) - timedelta(days=1)
     return ADULT.model_copy(update={"birth_date": born, **papers})
+
+
+def lines_of(person: Identity, **misread: Any) -> PassportLines:
+    """The lines that this person's passport bears; misread: what stands there instead."""
+    paper = person.paper_passport
+    assert paper is not None
+    bears = PaperLines(
+        surname="КОВАЛЁВА",
+        given_name="ЕЛЕНА",
+        patronymic="ИГОРЕВНА",
+        series=paper.series,
+        number=paper.number,
+        birth_date=yymmdd(person.birth_date),
+        sex=person.sex.value,
+        issued_on=yymmdd(paper.issued_on),
+        division_code=paper.division_code.replace("-", ""),
+    )
+    return build_paper_passport(replace(bears, **misread))
 
 
 def submission(*, signer: Signer = OPERATOR_KEY, **changes: Any) -> SubmitApplication:

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import httpx
 from asyncpg import Record
+from counter import lines_of
 
 from enrollment import reactions
 from epassport.actor import Role
@@ -118,6 +119,7 @@ class Desk:
             "region": REGION,
             "identity": identity.model_dump(mode="json"),
             "consents": ["processing", "biometrics"],
+            "paper_passport_lines": lines_of(identity) if identity.paper_passport else None,
             "warning_read": True,
             "presence": {
                 "challenge": challenge,

@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import Any
 
 import pytest
 from counter import (
@@ -25,6 +24,7 @@ from counter import (
     SUBMITTED,
     TODAY,
     aged,
+    lines_of,
     paused,
     replacement,
     submission,
@@ -33,7 +33,6 @@ from counter import (
 from enrollment import application, office
 from enrollment.application_commands import (
     Consent,
-    PassportLines,
     Predecessor,
     Reason,
     SubmitApplication,
@@ -44,10 +43,7 @@ from enrollment.rollout import Rollout
 from epassport import Claim, Personal, Refused, Take
 from epassport.testing import Specification
 from epassport_contracts.events.enrollment import ApplicationKind, PausedStep
-from epassport_contracts.fields import Identity, Wishes
-from epassport_credentials.mrz import yymmdd
-from epassport_credentials.paper_passport import PaperPassport as PaperLines
-from epassport_credentials.paper_passport import build_paper_passport
+from epassport_contracts.fields import Wishes
 
 given = Specification(application.aggregate).given
 
@@ -196,28 +192,10 @@ def test_the_birth_certificate_stands_for_the_passport_at_fourteen_only() -> Non
     assert refusal_of(older) == Reason.PAPER_PASSPORT_MISSING
 
 
-def read_from(person: Identity, **misread: Any) -> PassportLines:
-    """The lines that this person's passport bears; misread: what stands there instead."""
-    paper = person.paper_passport
-    assert paper is not None
-    bears = PaperLines(
-        surname="КОВАЛЁВА",
-        given_name="ЕЛЕНА",
-        patronymic="ИГОРЕВНА",
-        series=paper.series,
-        number=paper.number,
-        birth_date=yymmdd(person.birth_date),
-        sex=person.sex.value,
-        issued_on=yymmdd(paper.issued_on),
-        division_code=paper.division_code.replace("-", ""),
-    )
-    return build_paper_passport(replace(bears, **misread))
-
-
 def test_a_passport_that_has_lines_is_read_by_them() -> None:
     new = PAPER.model_copy(update={"issued_on": date(2011, 7, 1)})
     person = aged(30, paper_passport=new)
-    assert admitted(submission(identity=person, passport_lines=read_from(person)))
+    assert admitted(submission(identity=person, passport_lines=lines_of(person)))
     assert refusal_of(submission(identity=person)) == Reason.PASSPORT_LINES_MISSING
     old = PAPER.model_copy(update={"issued_on": date(2011, 6, 30)})
     assert admitted(submission(identity=aged(30, paper_passport=old)))
@@ -225,14 +203,14 @@ def test_a_passport_that_has_lines_is_read_by_them() -> None:
 
 @pytest.mark.parametrize("place", [2, 9, 15, 19, 28, 30, 36, 42, 43])
 def test_lines_with_a_wrong_check_digit_are_refused(place: int) -> None:
-    first, second = read_from(ADULT)
+    first, second = lines_of(ADULT)
     wrong = second[:place] + str((int(second[place]) + 1) % 10) + second[place + 1 :]
     command = submission(passport_lines=(first, wrong))
     assert refusal_of(command) == Reason.PASSPORT_LINES_WRONG
 
 
 def test_lines_of_another_kind_of_document_are_refused() -> None:
-    abroad = ("P<RUSKOVALEVA<<ELENA".ljust(44, "<"), read_from(ADULT)[1])
+    abroad = ("P<RUSKOVALEVA<<ELENA".ljust(44, "<"), lines_of(ADULT)[1])
     assert refusal_of(submission(passport_lines=abroad)) == Reason.PASSPORT_LINES_WRONG
 
 
@@ -248,14 +226,14 @@ def test_lines_of_another_kind_of_document_are_refused() -> None:
     ],
 )
 def test_what_the_operator_typed_is_what_the_lines_say(misread: dict[str, str]) -> None:
-    command = submission(passport_lines=read_from(ADULT, **misread))
+    command = submission(passport_lines=lines_of(ADULT, **misread))
     assert refusal_of(command) == Reason.PASSPORT_LINES_DIFFER
 
 
 def test_lines_without_a_passport_are_refused() -> None:
     papers = {"paper_passport": None, "birth_certificate": CERTIFICATE}
     child = aged(14, **papers)
-    command = submission(identity=child, representative=PARENT, passport_lines=read_from(ADULT))
+    command = submission(identity=child, representative=PARENT, passport_lines=lines_of(ADULT))
     assert refusal_of(command) == Reason.PASSPORT_LINES_DIFFER
 
 

@@ -19,6 +19,8 @@ from epassport.http import View
 from epassport.opening import InRecord, open_for
 from epassport.problems import NotFound, Problem
 
+_OTHERS = {"open": Reason.CASE_NOT_ESCALATED, "escalated": Reason.CASE_ESCALATED}
+
 
 @dataclass(frozen=True)
 class FingerPicture:
@@ -48,7 +50,7 @@ class CaseView:
 
 async def open_case(view: View[App], case_id: UUID) -> CaseView:
     """Opened for this person, each holder's audited. Raises Problem: closed, unknown, answered by
-    the reader, or of samples that the reader took."""
+    the reader, of samples that the reader took, or not for the reader's role to answer."""
     async with view.database.connection() as connection:
         tables = readmodel.records.on(connection)
         case = await readmodel.case_of(tables, case_id)
@@ -60,6 +62,8 @@ async def open_case(view: View[App], case_id: UUID) -> CaseView:
             raise Problem(Reason.ALREADY_ANSWERED)
         if view.actor.name == case["officer"]:
             raise Problem(Reason.FOUR_EYES)
+        if case["state"] not in states_of(view.actor):
+            raise Problem(_OTHERS[case["state"]])
         rows = await readmodel.pictures_in(tables, case)
     applicant, *others = [await _side(view, row) for row in rows]
     return CaseView(
