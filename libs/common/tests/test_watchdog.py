@@ -120,10 +120,16 @@ async def test_a_consumer_whose_poll_loop_has_died_ends_when_records_wait(
 async def test_a_consumer_that_is_out_of_its_group_without_noticing_ends(
     db: Database, kafka: str
 ) -> None:
-    """As after aiokafka's issue 1154: its coordination stands still, its fetches go on."""
-    topic = await new_topic(kafka)
+    """As after aiokafka's issue 1154: its coordination stands still, its fetches go on.
+
+    A second consumer of the same process is well: the watchdog looks at both of them.
+    """
+    topic, other = await new_topic(kafka), await new_topic(kafka)
     await write(kafka, topic, note("a", 1))
-    runner = runner_of(db, kafka, Notes(topic), topic)
+    runner = ConsumerRunner(
+        db, SERVICE, [Notes(topic), Notes(other)], clients_of(kafka),
+        topics={topic.name: topic, other.name: other}, give_up_seconds=GIVE_UP,
+    )  # fmt: skip
     async with running(runner) as task:
         await until(_applied(db, 1))
         coordinator = runner._subscriptions[0]._consumer._coordinator
