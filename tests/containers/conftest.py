@@ -13,13 +13,13 @@ from epassport_sandbox.stack import STACK_VARIABLE
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if os.environ.get(STACK_VARIABLE) == "containers":
-        return
+    not_asked = pytest.mark.skipif(
+        os.environ.get(STACK_VARIABLE) != "containers",
+        reason=f"{STACK_VARIABLE}=containers is not asked for",
+    )
     for item in items:
         if "tests/containers" in str(item.path):
-            item.add_marker(
-                pytest.mark.skip(reason=f"{STACK_VARIABLE}=containers is not asked for")
-            )
+            item.add_marker(not_asked)
 
 
 @pytest.fixture(scope="session")
