@@ -3,6 +3,10 @@
 CACHE := $(abspath $(or $(EPASSPORT_CACHE),.cache))
 export EPASSPORT_CACHE := $(CACHE)
 
+# Containers are asked for (test-containers): what a run shows and how long it takes must not depend
+# on whether an engine happens to answer here.
+export EPASSPORT_TEST_STACK ?= embedded
+
 BIN := .venv/bin
 PYTHON := $(BIN)/python
 PYTEST := $(PYTHON) -m pytest
@@ -22,7 +26,7 @@ READY := $(VENV) $(KAFKA_JARS) $(ENGINE_CLASSES)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: images test-containers faults-containers demo up pilot check lint types walls pins generated deployment unit tokens test conformance fuzz faults simulation bench soak clean help biometrics-2000 report-biometrics
+.PHONY: images test-containers faults-containers startup-containers demo up pilot check lint types walls pins generated deployment unit tokens test conformance fuzz faults simulation bench soak clean help biometrics-2000 report-biometrics
 
 demo: $(READY) ## watch passports go from application to a checked QR code (CITIZENS=25)
 	$(PYTHON) -m epassport_sandbox demo $(if $(CITIZENS),--citizens $(CITIZENS))
@@ -45,15 +49,22 @@ images: $(READY) ## container images of the services, and stand-ins where no reg
 	@tools/need.sh jlink
 	tools/container_engine.sh $(PYTHON) tools/images.py
 
+# Recognition is measured in the test's own process: nothing of it is in a container.
 test-containers: $(READY) ## the integration suite on the images, with an engine for the time of it
 	@tools/need.sh jlink
 	tools/container_engine.sh sh -c '$(PYTHON) tools/images.py && \
-		EPASSPORT_TEST_STACK=containers $(PYTEST) tests/containers tests/integration'
+		EPASSPORT_TEST_STACK=containers $(PYTEST) tests/containers tests/integration \
+			--ignore=tests/integration/test_i_recognition.py'
 
 faults-containers: $(READY) ## containers killed and paused under citizens on the road (WRITE=1)
 	@tools/need.sh jlink
 	tools/container_engine.sh sh -c '$(PYTHON) tools/images.py && \
 		EPASSPORT_TEST_STACK=containers $(PYTHON) -m tests.containers.faults $(if $(WRITE),--write)'
+
+startup-containers: $(READY) ## size of each image, seconds until its service is ready
+	@tools/need.sh jlink
+	tools/container_engine.sh sh -c '$(PYTHON) tools/images.py && \
+		EPASSPORT_TEST_STACK=containers $(PYTHON) -m tests.containers.startup'
 
 check: lint types walls pins generated deployment unit ## before every commit: lint, types, walls, pins, generated files, deployment, unit tests
 

@@ -12,7 +12,20 @@ if [ "$(id -u)" != 0 ]; then
     echo "no container engine answers (docker version); as root one is started here" >&2
     exit 1
 fi
-"$(dirname "$0")/need.sh" dockerd debootstrap
+need="$(dirname "$0")/need.sh"
+
+# Debian would start the engine that it installs, and go on running it after this script.
+install_engine() (
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap 'rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+    fi
+    "$need" dockerd
+)
+command -v dockerd >/dev/null || install_engine
+"$need" debootstrap
 
 data=${EPASSPORT_CACHE:-.cache}/engine
 mkdir -p "$data"
@@ -45,12 +58,14 @@ start() {
         sleep 0.2
     done
     kill "$engine"
+    wait "$engine" || true
     return 1
 }
 
 # Where the firewall may not be touched, the host's own network is all there is; it is enough.
 if ! start && ! start --bridge=none --iptables=false; then
-    tail -n 5 "$folder/log" >&2
+    engine=
+    echo "the container engine does not start: $(grep -v '^time=' "$folder/log" | tail -n 1)" >&2
     exit 1
 fi
 status=0

@@ -80,12 +80,16 @@ def write_sbom(image: str, name: str, version: str, file: Path) -> None:
 
 
 def bom(found: Iterable[tuple[str, str, str, list[str]]], name: str, version: str) -> Bom:
-    document = Bom()  # flat: which package asked for which is not looked at
-    document.metadata.component = Component(
-        name=f"epassport/{name}", version=version, type=ComponentType.CONTAINER
+    document = Bom()
+    title = f"epassport/{name}"
+    image = Component(
+        name=title, version=version, type=ComponentType.CONTAINER, bom_ref=f"{title}:{version}"
     )
+    document.metadata.component = image
     for kind, package, its_version, licences in sorted(found):
         document.components.add(_component(kind, package, its_version, licences))
+    # Flat: the image holds all of them; which package asked for which is not looked at.
+    document.register_dependency(image, document.components)
     return document
 
 

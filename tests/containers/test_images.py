@@ -6,13 +6,12 @@ from collections.abc import Mapping
 import pytest
 from docker import DockerClient
 from docker.models.images import Image
+from packageurl import PackageURL
 
 from epassport_contracts import ServiceName
 from epassport_sandbox.images import SOURCES_LABEL, VERSION, settled_names_file, sources_digest
+from tests.containers.bounds import LARGEST_MEGABYTES, MEGABYTE
 from tools.sbom import licences_of
-
-MEGABYTE = 1_000_000
-LARGEST = dict.fromkeys(ServiceName, 220) | {ServiceName.BIOMETRICS: 450}
 
 UNSTATED = {"pkg:maven/fastutil", "pkg:deb/debian/libcrypt1"}
 """Their packers state no licence by name; both texts are in the packages."""
@@ -80,7 +79,8 @@ def test_an_image_holds_its_own_service_and_no_tool_that_builds_or_plays(
 
 def test_an_image_is_no_larger_than_stated(images: Mapping[ServiceName, Image]) -> None:
     sizes = {service: image.attrs["Size"] / MEGABYTE for service, image in images.items()}
-    assert {name: size for name, size in sizes.items() if size > LARGEST[name]} == {}
+    large = {name: size for name, size in sizes.items() if size > LARGEST_MEGABYTES[name]}
+    assert large == {}
 
 
 def test_an_image_says_what_it_was_made_from_and_how_it_is_probed(
@@ -113,7 +113,7 @@ def test_beside_each_image_lies_the_list_of_what_is_in_it_with_licences(
         document = json.loads((settled_names_file().parent / f"{service}.cdx.json").read_text())
         licences = licences_of(document)
         listed = {url.partition("@")[0] for url in licences}
-        wanted = {f"pkg:pypi/{name}" for name in shown["distributions"]}
+        wanted = {PackageURL("pypi", name=name).to_string() for name in shown["distributions"]}
         assert wanted <= listed, service
         unstated = {url.partition("@")[0] for url, named in licences.items() if not named}
         assert unstated <= UNSTATED, service

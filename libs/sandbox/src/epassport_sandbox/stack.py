@@ -161,7 +161,7 @@ def _why_no_containers() -> str | None:
     if wanted not in (None, "containers", "embedded"):
         raise StackUnavailable(f"{STACK_VARIABLE} is containers or embedded, not {wanted}")
     if wanted == "embedded":
-        return "not wanted"
+        return "make test-containers asks for them"
     if find_spec("testcontainers") is None:
         missing: str | None = "testcontainers is not installed"
     else:

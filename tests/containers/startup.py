@@ -1,0 +1,78 @@
+"""`python -m tests.containers.startup`: how large each image is and how soon its service is ready.
+
+Kafka and PostgreSQL run, topics and schema are there, the four other services are idle; a service's
+container is started anew and asked until `/readyz` says yes. Printed as the README's table; exit 1
+where the median of a service's starts, or its image, is over the stated bound.
+"""
+
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import docker
+
+from epassport_contracts import ServiceName
+from epassport_sandbox.containers import ContainerStack
+from epassport_sandbox.images import image_names, variable_of
+from epassport_sandbox.system import System, open_system
+from tests.containers.bounds import LARGEST_MEGABYTES, MEGABYTE, READY_SECONDS
+
+STARTS = 3
+GRACE = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """starts: seconds from the order to start the container until it is ready, each time."""
+
+    service: ServiceName
+    megabytes: float
+    starts: list[float]
+
+    @property
+    def holds(self) -> bool:
+        small = self.megabytes <= LARGEST_MEGABYTES[self.service]
+        return small and statistics.median(self.starts) <= READY_SECONDS
+
+    def row(self) -> str:
+        median, worst = statistics.median(self.starts), max(self.starts)
+        return f"| {self.service} | {self.megabytes:.0f} | {median:.1f} s | {worst:.1f} s |"
+
+
+async def measure(system: System, service: ServiceName) -> Measured:
+    with docker.from_env() as engine:
+        image = engine.images.get(image_names()[variable_of(service)])
+    return Measured(
+        service,
+        image.attrs["Size"] / MEGABYTE,
+        [await seconds_to_ready(system, service) for _ in range(STARTS)],
+    )
+
+
+async def seconds_to_ready(system: System, service: ServiceName) -> float:
+    """Of a service that runs and is stopped first."""
+    await system.processes.children[service].stop(grace=GRACE)
+    started = time.perf_counter()
+    await system.start(service)
+    return time.perf_counter() - started
+
+
+async def run() -> int:
+    folder = Path(tempfile.mkdtemp(prefix="epassport-startup-"))
+    async with ContainerStack(folder / "stack") as stack, open_system(stack, folder) as system:
+        print("| image | MB | ready after, median | worst |\n| --- | --- | --- | --- |")
+        measured = []
+        for service in ServiceName:
+            measured.append(await measure(system, service))
+            print(measured[-1].row(), flush=True)
+    print(f"{STARTS} starts each; bounds: {READY_SECONDS:g} s and {LARGEST_MEGABYTES} MB")
+    return 0 if all(one.holds for one in measured) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(run()))
