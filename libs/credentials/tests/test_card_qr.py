@@ -17,8 +17,10 @@ from epassport_credentials.card_qr import (
     issue_identity_card_qr,
     issue_small_card_qr,
     open_card_qr,
+    open_compressed_card,
     with_portrait,
 )
+from epassport_credentials.cbor import encode_cbor
 from epassport_credentials.compression import deflate, inflate
 from epassport_credentials.cose import read_sign1, sign_sign1
 from epassport_credentials.cwt import Format, StatusReference, sign_cwt
@@ -30,6 +32,8 @@ from epassport_credentials.trust import TrustList
 
 Signers = Mapping[Purpose, LocalSigner]
 
+MAP_AND_FORMAT = bytes.fromhex("a63a00010000")
+LONG_MAP_AND_FORMAT = bytes.fromhex("a63b0000000000010000")
 LONGEST_NAME = "Константинопольская-Преображенская Александра Владиславовна"
 
 
@@ -183,6 +187,68 @@ def test_a_claim_of_another_shape_is_malformed(
 
     assert open_card_qr(sign(claims), trust, now=now)
     assert reason_of(open_card_qr, sign({**claims, label: value}), trust, now=now) is reason
+
+
+@pytest.fixture(scope="session")
+def opened(signers: Signers, trust: TrustList, now: datetime) -> Callable[[bytes], object]:
+    """What signed claims are read as: a card or the reason against it."""
+
+    def open_claims(payload: bytes) -> object:
+        message = sign_sign1(payload, signers[Purpose.CARD_QR])
+        try:
+            return open_compressed_card(deflate(message), trust, now=now)
+        except InvalidCredential as refusal:
+            return refusal.reason
+
+    return open_claims
+
+
+def as_a_foreign_form(payload: bytes) -> bytes:
+    """With its first label in eight bytes a payload takes the road of forms not issued here."""
+    return LONG_MAP_AND_FORMAT + payload.removeprefix(MAP_AND_FORMAT)
+
+
+@given(
+    expires_at=st.sampled_from([2**16, 2_000_000_000, 2**32, 253402214400]),
+    not_before=st.sampled_from([0, 2**16, 1_700_000_000, 1_900_000_000]),
+    over_18=st.booleans(),
+    index=st.sampled_from([5, 8, 16, 20, 32]).flatmap(lambda bits: st.integers(0, 2**bits)),
+    uri=st.text("abc:/.é", max_size=40) | st.text("abc", min_size=240, max_size=260),
+)
+@settings(max_examples=300)
+def test_the_form_issued_here_is_read_as_any_other_form_is(
+    opened: Callable[[bytes], object],
+    expires_at: int,
+    not_before: int,
+    over_18: bool,
+    index: int,
+    uri: str,
+) -> None:
+    claims = {
+        Format.SMALL_CARD.value: 1,
+        4: expires_at,
+        5: not_before,
+        -65541: bytes(range(16)),
+        169: {77: over_18},
+        65535: {"status_list": {"idx": index, "uri": uri}},
+    }
+    payload = encode_cbor(claims)
+    assert opened(payload) == opened(as_a_foreign_form(payload))
+
+
+@pytest.mark.parametrize("index", [300, 70_001])
+def test_that_form_with_any_bit_changed_is_read_as_any_other_form_is(
+    index: int, small_card: SmallCard, signers: Signers, opened: Callable[[bytes], object]
+) -> None:
+    card = replace(small_card, status=replace(small_card.status, index=index))
+    text = issue_small_card_qr(card, signers[Purpose.CARD_QR])
+    payload = read_sign1(inflate(decode_base45(text, at_most=400), at_most=400)).payload
+    assert opened(payload) == opened(as_a_foreign_form(payload)) == card
+    for bit in range(8 * len(MAP_AND_FORMAT), 8 * len(payload)):
+        changed = (int.from_bytes(payload, "little") ^ 1 << bit).to_bytes(len(payload), "little")
+        assert opened(changed) == opened(as_a_foreign_form(changed))
+    assert opened(payload + b"x") == opened(as_a_foreign_form(payload) + b"x")
+    assert opened(payload[:-1]) == opened(as_a_foreign_form(payload[:-1]))
 
 
 def test_a_status_address_that_does_not_fit_is_an_error(

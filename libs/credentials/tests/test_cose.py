@@ -137,8 +137,11 @@ def test_the_form_written_here_is_read_as_any_other_form_is(payload: bytes, name
 def test_a_length_that_is_not_the_shortest_or_not_true_is_malformed(size: int) -> None:
     message = sign_sign1(bytes(size), SIGNER, name_key=False)
     signature = message[-66:]
-    longer = b"\xd2\x84\x43\xa1\x01\x26\xa0\x5a" + size.to_bytes(4, "big") + bytes(size)
-    assert reason_of(longer + signature) is Reason.MALFORMED
+    head = b"\xd2\x84\x43\xa1\x01\x26\xa0"
+    for first, octets, enough in ((b"\x58", 1, 24), (b"\x59", 2, 256), (b"\x5a", 4, 2**16)):
+        if size < enough:
+            longer = head + first + size.to_bytes(octets, "big") + bytes(size)
+            assert reason_of(longer + signature) is Reason.MALFORMED
     assert reason_of(message[:-66] + b"\x00" + signature) is Reason.MALFORMED
     assert reason_of(message + b"\x00") is Reason.MALFORMED
 

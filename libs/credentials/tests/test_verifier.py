@@ -139,11 +139,16 @@ def test_the_card_of_who_was_a_minor_is_good_and_shows_no_age(
     ],
 )
 def test_a_card_not_in_force_is_refused_and_shows_nothing(
-    standing: Status, reason: Reason, code: Code, pack: OfflinePack, now: datetime
+    standing: Status,
+    reason: Reason,
+    code: Code,
+    pack: OfflinePack,
+    small_card: SmallCard,
+    now: datetime,
 ) -> None:
-    verdict = verify_offline(code(standing), pack, now=now)
-    assert (verdict.outcome, verdict.reason) == (Outcome.REFUSED, reason)
-    assert not verdict.shown
+    assert verify_offline(code(standing), pack, now=now) == Verdict(
+        Outcome.REFUSED, reason, as_of=now, document_ref=small_card.document_ref
+    )
 
 
 def test_a_valid_identity_card_shows_the_identity_and_the_portrait(

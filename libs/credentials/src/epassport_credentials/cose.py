@@ -24,7 +24,12 @@ from epassport_credentials.cbor import (
     encode_cbor,
 )
 from epassport_credentials.errors import InvalidCredential, Reason
-from epassport_credentials.signer import Signer, der_signature, verify_es256
+from epassport_credentials.signer import (
+    SIGNATURE_BYTES,
+    Signer,
+    der_signature,
+    verify_es256,
+)
 
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 
@@ -37,23 +42,23 @@ ES256, EDDSA, ESP256, ES384 = -7, -8, -9, -35
 _SIGNATURE1 = b"\x84\x6aSignature1"
 _UNDERSTOOD = frozenset({ALG, CRIT, CONTENT_TYPE, KID, TYP})
 _PROTECTED_ES256 = encode_cbor({ALG: ES256})
-_HEADERS_ES256: Mapping[int | str, object] = {ALG: ES256}
+_SIGNED_ES256 = _SIGNATURE1 + byte_string(_PROTECTED_ES256) + byte_string(b"")
 _ES384_BYTES = 96
 
 # Tag 18, an array of four, alg protected, kid of 8 bytes unprotected or nothing, then the
-# payload with its shortest length and a signature of 64 bytes.
-_EMITTED_FORM = re.compile(
+# payload's shortest length; after the payload a signature of 64 bytes.
+_EMITTED_HEAD = re.compile(
     rb"\xd2\x84\x43\xa1\x01\x26(?:\xa0|\xa1\x04\x48(.{8}))"
-    rb"(?:\x58([\x18-\xff])|\x59([\x01-\xff].))(.*)\x58\x40(.{64})",
+    rb"(?:\x58([\x18-\xff])|\x59([\x01-\xff].))",
     re.DOTALL,
 )
+_EMITTED_SIGNATURE = b"\x58\x40"
 
 
 class Sign1(NamedTuple):
     """A message whose signature has not been checked yet."""
 
     protected: bytes
-    headers: Mapping[int | str, object]
     payload: bytes
     signature: bytes
     algorithm: int
@@ -78,21 +83,17 @@ def read_sign1(message: bytes) -> Sign1:
 
 
 def _read_emitted_form(message: bytes) -> Sign1 | None:
-    """A message as `sign_sign1` writes it, taken apart in a fifth of the time."""
-    parts = _EMITTED_FORM.fullmatch(message)
-    if parts is None:
+    """A message as `sign_sign1` writes it, taken apart in a tenth of the time."""
+    head = _EMITTED_HEAD.match(message)
+    if head is None:
         return None
-    key_id, size, long_size, payload, signature = parts.groups()
-    if len(payload) != int.from_bytes(size or long_size, "big"):
+    key_id, size, long_size = head.groups()
+    begin = head.end()
+    end = begin + int.from_bytes(size or long_size, "big")
+    signature = message[end + 2 :]
+    if message[end : end + 2] != _EMITTED_SIGNATURE or len(signature) != SIGNATURE_BYTES:
         return None
-    return Sign1(
-        protected=_PROTECTED_ES256,
-        headers=_HEADERS_ES256 if key_id is None else {ALG: ES256, KID: key_id},
-        payload=payload,
-        signature=signature,
-        algorithm=ES256,
-        key_id=key_id,
-    )
+    return Sign1(_PROTECTED_ES256, message[begin:end], signature, ES256, key_id)
 
 
 def _read_any_form(message: bytes) -> Sign1:
@@ -106,14 +107,12 @@ def _read_any_form(message: bytes) -> Sign1:
     if inside.keys() & outside.keys() or CRIT in outside:
         raise InvalidCredential(Reason.MALFORMED, "a label in the wrong header or in both")
     _check_critical(inside)
-    headers = {**outside, **inside}
     return Sign1(
         protected=protected,
-        headers=headers,
         payload=payload,
         signature=signature,
         algorithm=_algorithm(inside.get(ALG)),
-        key_id=_key_id(headers.get(KID)),
+        key_id=_key_id({**outside, **inside}.get(KID)),
     )
 
 
@@ -170,6 +169,8 @@ def _key_id(value: object) -> bytes | None:
 
 def _signed_bytes(protected: bytes, external: bytes, payload: bytes) -> bytes:
     """Sig_structure (RFC 9052 §4.4): context, protected header, external data, payload."""
+    if protected == _PROTECTED_ES256 and not external:
+        return _SIGNED_ES256 + byte_string(payload)
     return _SIGNATURE1 + byte_string(protected) + byte_string(external) + byte_string(payload)
 
 

@@ -64,15 +64,22 @@ def open_cwt(
 ) -> tuple[Format, Claims]:
     """Signature first, then format and version; the other claims are the caller's to read.
 
-    Raises InvalidCredential: those of `read_sign1` and `TrustList.matching`,
-    WRONG_SIGNATURE, UNKNOWN_FORMAT, UNKNOWN_VERSION.
+    Raises InvalidCredential: those of `open_sign1`, UNKNOWN_FORMAT, UNKNOWN_VERSION.
+    """
+    return read_claims(open_sign1(message, trust, purpose, now=now))
+
+
+def open_sign1(message: bytes, trust: TrustList, purpose: Purpose, *, now: datetime) -> Sign1:
+    """A message that a trusted key has signed, whose payload may be read.
+
+    Raises InvalidCredential: those of `read_sign1` and `TrustList.matching`, WRONG_SIGNATURE.
     """
     sign1 = read_sign1(message)
     if sign1.key_id is None:
         raise InvalidCredential(Reason.UNKNOWN_SIGNER, "no key id")
     keys = trust.matching(purpose, sign1.key_id, at=now)
     verify_by_any(keys, lambda key: verify_sign1(sign1, key))
-    return read_claims(sign1)
+    return sign1
 
 
 def read_claims(sign1: Sign1) -> tuple[Format, Claims]:

@@ -93,15 +93,21 @@ def keys_in_force(
 
     Raises InvalidCredential: UNKNOWN_SIGNER, WRONG_PURPOSE, SIGNER_NOT_IN_FORCE.
     """
+    in_force = [
+        key for key in keys if key.purpose is purpose and key.not_before <= at < key.not_after
+    ]
+    if not in_force:
+        raise _why_none_counts(keys, purpose)
+    return in_force
+
+
+def _why_none_counts(keys: Sequence[TrustedKey], purpose: Purpose) -> InvalidCredential:
     if not keys:
-        raise InvalidCredential(Reason.UNKNOWN_SIGNER, "no trusted key is meant")
+        return InvalidCredential(Reason.UNKNOWN_SIGNER, "no trusted key is meant")
     of_purpose = [key for key in keys if key.purpose is purpose]
     if not of_purpose:
-        raise InvalidCredential(Reason.WRONG_PURPOSE, f"the key is not for {purpose}")
-    in_force = [key for key in of_purpose if key.not_before <= at < key.not_after]
-    if not in_force:
-        raise InvalidCredential(Reason.SIGNER_NOT_IN_FORCE, of_purpose[0].key_id.hex())
-    return in_force
+        return InvalidCredential(Reason.WRONG_PURPOSE, f"the key is not for {purpose}")
+    return InvalidCredential(Reason.SIGNER_NOT_IN_FORCE, of_purpose[0].key_id.hex())
 
 
 def verify_by_any(

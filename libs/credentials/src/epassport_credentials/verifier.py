@@ -38,13 +38,8 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-# What a status makes of a card; with any other reason the pack cannot tell.
-_OUTCOMES = {
-    None: Outcome.GOOD,
-    Reason.REVOKED: Outcome.REFUSED,
-    Reason.SUSPENDED: Outcome.REFUSED,
-    Reason.NOT_IN_FORCE: Outcome.REFUSED,
-}
+# Statuses for which a card is refused; with any other reason the pack cannot tell.
+_REFUSING = frozenset({Reason.REVOKED, Reason.SUSPENDED, Reason.NOT_IN_FORCE})
 
 
 @dataclass(frozen=True)
@@ -111,15 +106,15 @@ def _card_verdict(
     card: SmallCard | IdentityCard, pack: OfflinePack, *, now: datetime, freshness: timedelta
 ) -> Verdict:
     reason, as_of = _standing(card.status, pack, now=now, freshness=freshness)
-    outcome = _OUTCOMES.get(reason, Outcome.UNKNOWN)
-    good = outcome is Outcome.GOOD
+    if reason is None:
+        portrait = card.portrait if isinstance(card, IdentityCard) else None
+        return Verdict(Outcome.GOOD, None, None, as_of, _shown(card), portrait, card.document_ref)
+    known = reason in _REFUSING
     return Verdict(
-        outcome=outcome,
+        outcome=Outcome.REFUSED if known else Outcome.UNKNOWN,
         reason=reason,
-        since=as_of if outcome is Outcome.UNKNOWN else None,
+        since=None if known else as_of,
         as_of=as_of,
-        shown=_shown(card) if good else {},
-        portrait=card.portrait if good and isinstance(card, IdentityCard) else None,
         document_ref=card.document_ref,
     )
 
