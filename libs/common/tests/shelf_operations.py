@@ -6,14 +6,16 @@ from uuid import UUID, uuid4
 
 from kafka_notes import SERVICE, NoteLost, Notes, NoteTaken, Written, damaged, note
 from shelf_aggregate import PutBox
-from shelf_store import envelope, group_of
+from shelf_store import catalog, envelope, group_of
 
 from epassport.actor import Actor, Role
 from epassport.applying import Applier
 from epassport.clock import Clock
 from epassport.database import Database
 from epassport.operations import Operations, Order, Place
+from epassport.reactions import Reaction
 from epassport.records import RawRecord
+from epassport.refused import RefusedReactions
 from epassport_contracts.registry import EventSpec, Topic
 
 OLEG = Actor("https://issuer.test", "oleg", frozenset({Role.PLATFORM_OPERATOR}))
@@ -36,11 +38,17 @@ def place(offset: int) -> Place:
 class Desk:
     """What a consumer of notes has applied and parked, and the operator's side of it."""
 
-    def __init__(self, db: Database, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock | None = None,
+        reactions: dict[type, list[Reaction]] | None = None,
+    ) -> None:
         self.db = db
         self.handler = Notes(TOPIC)
         self.applier = Applier(db, SERVICE, self.handler, TOPIC)
-        self.operations = Operations(db, clock or Clock(), [self.applier.parked])
+        refused = RefusedReactions(SERVICE, group_of(db), catalog().codec, reactions or {})
+        self.operations = Operations(db, clock or Clock(), [self.applier.parked], refused)
 
     async def receive(self, *records: Written) -> None:
         """As if a slice of these came from Kafka."""

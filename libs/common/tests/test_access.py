@@ -105,6 +105,7 @@ def test_who_runs_the_services_may_do_what_operators_do_and_nobody_else_may() ->
         "list-stuck-tasks",
         "list-refusals",
         "list-overdue-deadlines",
+        "list-overdue-waits",
         "list-circuits",
         "list-operator-actions",
         "replay-parked-stream",
@@ -113,5 +114,8 @@ def test_who_runs_the_services_may_do_what_operators_do_and_nobody_else_may() ->
         "abandon-task",
         "close-refusal",
         "retry-deadline",
+        "retry-wait",
+        "override-wait",
+        "reject-wait",
         "allow-bad-records",
     }

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from kafka_notes import notes
-from shelf_operations import TOPIC, Desk, held, place, stuck_task
+from shelf_operations import TOPIC, Desk, held, place, refused, stuck_task
 from shelf_service import Issuer, Shelf, backing, bearer, routes
 from shelf_store import opened, rows
 
@@ -113,6 +113,9 @@ async def test_orders_that_cannot_be_carried_out_say_why(
     assert await told(f"tasks/{uuid4()}/retry", "e") == (404, "unknown-id")
     assert await told("refusals/7/close", "f") == (404, "unknown-id")
     assert await told("deadlines/retry", "g", stream="shelf/a", kind="none") == (404, "unknown-id")
+    for what in ("retry", "override", "reject"):
+        wait = "deadline/shelf/a/none"
+        assert await told(f"waits/{what}", what, wait=wait) == (404, "unknown-id")
     assert await told("circuits/allow", "h", consumer="n", topic="t", records=1) == (
         404, "unknown-id",
     )  # fmt: skip
@@ -133,13 +136,27 @@ async def test_lists_answer_an_operator_and_are_bounded(
 ) -> None:
     for _ in range(3):
         await stuck_task(db)
-    for name in ("parked", "tasks", "refusals", "deadlines", "circuits", "actions"):
+    for name in ("parked", "tasks", "refusals", "deadlines", "waits", "circuits", "actions"):
         answer = await client.get(f"/v1/operations/{name}", headers=bearer(operator()))
         assert answer.status_code == 200, name
     two = await client.get("/v1/operations/tasks", params={"limit": 2}, headers=bearer(operator()))
     assert len(two.json()) == 2
     none = await client.get("/v1/operations/tasks", params={"limit": 0}, headers=bearer(operator()))
     assert none.status_code == 422
+
+
+async def test_what_is_overdue_is_rejected_over_http_as_it_was_listed(
+    client: httpx.AsyncClient, db: Database
+) -> None:
+    await stuck_task(db)
+    listed = await client.get("/v1/operations/waits", headers=bearer(operator()))
+    (wait,) = listed.json()
+    assert (wait["kind"], wait["orders"]) == ("count-box", ["retry", "reject"])
+    answers = [await order(client, "waits/reject", "k", wait=wait["wait"]) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json() == answers[1].json()
+    assert await rows(db, "SELECT * FROM tasks") == []
+    assert await rows(db, "SELECT action FROM operator_actions") == [("abandon-task",)]
 
 
 def asked(*words: str) -> argparse.Namespace:
@@ -186,6 +203,13 @@ async def test_the_command_line_does_the_same_and_names_who_and_why(
     for what in ("tasks", "refusals", "deadlines"):
         assert await run(what) == []
     assert len(await run("circuits")) == 1
+    case = await refused(db, "TakeBoxes", declared=False)
+    (wait,) = await run("waits")
+    assert (wait["wait"], wait["orders"]) == (f"reaction/{case}", ["reject"])
+    with pytest.raises(EndsProcess):
+        await run("override", wait["wait"], *ORDER)
+    assert await run("reject", wait["wait"], *ORDER)
+    assert await run("waits") == []
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,10 @@ async def test_an_operator_is_answered_in_lines_of_json_and_an_order_in_vain_end
     assert "nothing is parked there" in [line.get("refusal") for line in lines]
 
 
-IN_VAIN = ("replay", "discard", "retry-task", "abandon-task", "retry-deadline", "close-refusal")
+IN_VAIN = (
+    *("replay", "discard", "retry-task", "abandon-task", "retry-deadline", "close-refusal"),
+    *("retry", "override", "reject"),
+)
 
 
 async def test_the_runbooks_commands_work_on_a_real_service(system: System) -> None:

@@ -14,12 +14,13 @@ from uuid import UUID, uuid4
 import orjson
 from pydantic import BaseModel
 
-from epassport import overview
+from epassport import overview, waits
 from epassport.actor import Actor, Role
 from epassport.database import Database
 from epassport.errors import EndsProcess, NotThere
 from epassport.operations import MAX_ALLOWANCE, Found, Operations, Order, Place
 from epassport.parking import NotDiscardable
+from epassport.waits import What
 
 _PLACE = ("consumer", "topic", "partition", "offset")
 
@@ -28,6 +29,7 @@ _LISTS = {
     "tasks": "tasks that gave up",
     "refusals": "refused reactions, undeclared ones first",
     "deadlines": "deadlines that are overdue, failing ones first",
+    "waits": "everything overdue, and what may be ordered for it",
     "circuits": "allowances for bad records",
     "actions": "what operators did, newest first",
 }
@@ -39,6 +41,9 @@ _ORDERS = {
     "abandon-task": ("a stuck task is not done any more", ("task_id",)),
     "close-refusal": ("an undeclared refusal has been dealt with", ("refusal_id",)),
     "retry-deadline": ("a failing deadline is sent again at once", ("stream", "kind")),
+    "retry": ("try what is overdue again at once", ("wait",)),
+    "override": ("an overdue wait is not waited for any more", ("wait",)),
+    "reject": ("what is overdue is given up", ("wait",)),
     "allow": ("let a consumer park so many bad records", ("consumer", "topic", "records")),
 }
 
@@ -116,6 +121,8 @@ async def _list(
             case "deadlines":
                 offset = operations.clock.offset
                 return await overview.overdue_deadlines(connection, offset, read.limit)
+            case "waits":
+                return await waits.overdue_waits(connection, operations.clock.offset, read.limit)
             case "circuits":
                 return await overview.circuits(connection, read.limit)
             case _:
@@ -142,6 +149,8 @@ async def _carry_out(operations: Operations, order: Order, read: argparse.Namesp
             return await operations.close_refusal(order, read.refusal_id)
         case "retry-deadline":
             return await operations.retry_deadline(order, read.stream, read.kind)
+        case "retry" | "override" | "reject":
+            return await waits.carry_out(operations, order, What(read.what), read.wait)
         case _:
             return await operations.allow(order, read.consumer, read.topic, read.records)
 

@@ -1,4 +1,4 @@
-"""What an operator does: replay and discard, retry and abandon, close, allow.
+"""What an operator does: replay and discard, retry and abandon, override, close, allow.
 
 Each order names who gave it and why, and stays: a row of `operator_actions`, written in the
 transaction that has the effect (of a replay, which has many, before the first). The same order
@@ -7,6 +7,7 @@ sent again, known by its id, has no second effect.
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -17,7 +18,9 @@ from epassport.actor import Actor
 from epassport.clock import Clock
 from epassport.database import Connection, Database
 from epassport.draining import ParkedStreams
-from epassport.errors import NotThere, RuntimeFault
+from epassport.errors import GroupConflict, NotThere, RuntimeFault
+from epassport.group import ATTEMPTS as GROUP_ATTEMPTS
+from epassport.refused import RefusedReactions
 
 _ACTOR: TypeAdapter[Actor] = TypeAdapter(Actor)
 
@@ -55,9 +58,16 @@ class Place:
 class Operations:
     """Raises NotThere where what an order names is not there, or not in that state."""
 
-    def __init__(self, database: Database, clock: Clock, parked: Iterable[ParkedStreams]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        parked: Iterable[ParkedStreams],
+        refused: RefusedReactions,
+    ) -> None:
         """parked: of every consumer and topic of this service."""
         self.clock = clock
+        self._refused = refused
         self._database = database
         self._parked = {(one.consumer, one.topic): one for one in parked}
 
@@ -144,6 +154,42 @@ class Operations:
                 refusal_id,
                 order.action_id,
                 missing="no such case is open",
+            ),
+        )
+
+    async def retry_reaction(self, order: Order, refusal_id: int) -> Found:
+        """The command that was refused unforeseen is sent again, and decided on today's state."""
+
+        async def send_again(connection: Connection) -> Found:
+            return await self._refused.send_again(connection, refusal_id, order.action_id)
+
+        target = {"refusal_id": refusal_id}
+        for _ in range(GROUP_ATTEMPTS - 1):
+            with suppress(GroupConflict):
+                return await self._once(order, "retry-reaction", target, send_again)
+        return await self._once(order, "retry-reaction", target, send_again)
+
+    async def override_deadline(self, order: Order, stream: str, kind: str) -> Found:
+        """A deadline that is due is not waited for any more, and nothing comes of it."""
+        return await self._once(
+            order,
+            "override-deadline",
+            {"stream": stream, "kind": kind},
+            _one_row(
+                """
+                WITH held AS MATERIALIZED (
+                    SELECT 1 FROM streams WHERE stream_id = $1 FOR UPDATE
+                ), forgiven AS (
+                    DELETE FROM failing_deadlines WHERE stream_id = $1 AND kind = $2)
+                DELETE FROM deadlines
+                 WHERE stream_id = $1 AND kind = $2 AND EXISTS (SELECT 1 FROM held)
+                   AND due_at <= clock_timestamp() + $3::interval
+                RETURNING started_by_version, due_at::text
+                """,
+                stream,
+                kind,
+                self.clock.offset,
+                missing="no such deadline is overdue",
             ),
         )
 

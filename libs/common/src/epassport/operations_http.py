@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from epassport import overview
+from epassport import overview, waits
 from epassport.access import AccessTable
 from epassport.actor import Role
 from epassport.errors import NotThere
@@ -15,6 +15,7 @@ from epassport.operations import MAX_ALLOWANCE, Found, Operations, Order, OrderR
 from epassport.overview import LIMIT, MAX_LIMIT
 from epassport.parking import NotDiscardable
 from epassport.problems import NotFound, Problem, Reason
+from epassport.waits import What
 
 NOT_DISCARDABLE = "parked-record-waits-behind-another"
 
@@ -27,6 +28,7 @@ ACCESS = AccessTable(
         "list-stuck-tasks": _OPERATOR,
         "list-refusals": _OPERATOR,
         "list-overdue-deadlines": _OPERATOR,
+        "list-overdue-waits": _OPERATOR,
         "list-circuits": _OPERATOR,
         "list-operator-actions": _OPERATOR,
         "replay-parked-stream": _OPERATOR,
@@ -35,6 +37,9 @@ ACCESS = AccessTable(
         "abandon-task": _OPERATOR,
         "close-refusal": _OPERATOR,
         "retry-deadline": _OPERATOR,
+        "retry-wait": _OPERATOR,
+        "override-wait": _OPERATOR,
+        "reject-wait": _OPERATOR,
         "allow-bad-records": _OPERATOR,
     }
 )
@@ -69,6 +74,10 @@ class AboutPlace(Because):
 class AboutDeadline(Because):
     stream: Name
     kind: Name
+
+
+class AboutWait(Because):
+    wait: Name
 
 
 class AboutCircuit(Because):
@@ -125,6 +134,12 @@ async def list_deadlines(view: View[Operations], limit: Limit = LIMIT) -> list[o
         return await overview.overdue_deadlines(connection, view.app.clock.offset, limit)
 
 
+@routes.query("list-overdue-waits", "/v1/operations/waits")
+async def list_waits(view: View[Operations], limit: Limit = LIMIT) -> list[waits.OverdueWait]:
+    async with view.database.connection() as connection:
+        return await waits.overdue_waits(connection, view.app.clock.offset, limit)
+
+
 @routes.query("list-circuits", "/v1/operations/circuits")
 async def list_circuits(view: View[Operations], limit: Limit = LIMIT) -> list[overview.Circuit]:
     async with view.database.connection() as connection:
@@ -166,6 +181,27 @@ async def close_refusal(refusal_id: Number, body: Because, call: Call[Operations
 async def retry_deadline(body: AboutDeadline, call: Call[Operations]) -> Done:
     return await _answer(
         call, body, lambda order: call.app.retry_deadline(order, body.stream, body.kind)
+    )
+
+
+@routes.command("retry-wait", "/v1/operations/waits/retry")
+async def retry_wait(body: AboutWait, call: Call[Operations]) -> Done:
+    return await _for_wait(call, body, What.RETRY)
+
+
+@routes.command("override-wait", "/v1/operations/waits/override")
+async def override_wait(body: AboutWait, call: Call[Operations]) -> Done:
+    return await _for_wait(call, body, What.OVERRIDE)
+
+
+@routes.command("reject-wait", "/v1/operations/waits/reject")
+async def reject_wait(body: AboutWait, call: Call[Operations]) -> Done:
+    return await _for_wait(call, body, What.REJECT)
+
+
+async def _for_wait(call: Call[Operations], body: AboutWait, what: What) -> Done:
+    return await _answer(
+        call, body, lambda order: waits.carry_out(call.app, order, what, body.wait)
     )
 
 

@@ -99,7 +99,7 @@ class ReactionHandler:
 
     async def apply(self, connection: Connection, records: Sequence[Incoming]) -> None:
         """Raises whatever the group raises: the slice's transaction rolls back."""
-        sends: list[tuple[UUID, Send, Envelope]] = []
+        sends: list[tuple[Incoming, Send, Envelope]] = []
         for record in records:
             origin = Origin(service_actor(self._service), record.correlation_id, record.event_id)
             for item in self._reaction(record):
@@ -107,13 +107,13 @@ class ReactionHandler:
                     await blobs.store(connection, item.image, item.media_type)
                 else:
                     envelope = Envelope(item.stream, item.command, origin, item.reads)
-                    sends.append((record.event_id, item, envelope))
+                    sends.append((record, item, envelope))
         if not sends:
             return
         outcomes = await self._group.run(connection, [envelope for _, _, envelope in sends])
-        for (event_id, send, _), outcome in zip(sends, outcomes, strict=True):
+        for (record, send, _), outcome in zip(sends, outcomes, strict=True):
             if isinstance(outcome, Rejected):
-                await record_refusal(connection, event_id, send, outcome.reason)
+                await record_refusal(connection, record.event_id, send, outcome.reason, record)
 
     def _reaction(self, record: Incoming) -> list[Send | Keep]:
         return [
@@ -123,18 +123,35 @@ class ReactionHandler:
         ]
 
 
-async def record_refusal(connection: Connection, event_id: UUID, send: Send, reason: str) -> None:
-    """Nothing is lost: the refusal stays readable beside the event that caused it."""
+async def record_refusal(
+    connection: Connection,
+    event_id: UUID,
+    send: Send,
+    reason: str,
+    source: Incoming | None = None,
+) -> None:
+    """Nothing is lost: the refusal stays readable beside the event that caused it.
+
+    source: another service's event, kept with a case so that it can be sent again
+    (`epassport.refused`)
+    """
     declared = reason in send.expects
     command = type(send.command).__name__
     if not declared:
         log.warning("reaction-refused", stream=send.stream, command=command, reason=reason)
+    kept = None if declared else source
     await connection.execute(
-        "INSERT INTO reaction_refusals (event_id, stream_id, command, reason, declared)"
-        " VALUES ($1, $2, $3, $4, $5)",
+        """
+        INSERT INTO reaction_refusals (event_id, stream_id, command, reason, declared, source_type,
+                                       source_event, correlation_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8)
+        """,
         event_id,
         send.stream,
         command,
         reason,
         declared,
+        None if kept is None else kept.type,
+        None if kept is None else kept.event.model_dump_json(),
+        None if kept is None else kept.correlation_id,
     )

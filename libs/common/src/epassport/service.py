@@ -43,6 +43,7 @@ from epassport.projector import ForeignProjection, OwnPages, OwnReactions, proje
 from epassport.reactions import ReactionHandler, Send, reactions_of
 from epassport.readmodel import ReadModel
 from epassport.records import Incoming
+from epassport.refused import RefusedReactions
 from epassport.relay import Relay
 from epassport.restore import refuse_unrestored
 from epassport.settings import Settings
@@ -193,7 +194,10 @@ class Running:
             for handler in self.handlers()
             for topic in handler.topics
         ]
-        return Operations(database, self.essentials.clock, parked)
+        refused = RefusedReactions(
+            self.service.name, self.group, self.catalog.codec, self._reactions
+        )
+        return Operations(database, self.essentials.clock, parked, refused)
 
     def handlers(self) -> list[SliceHandler]:
         """Of everything that this service hears."""

@@ -20,7 +20,7 @@ from epassport.decider import Claim, Release, StreamId
 from epassport.errors import GroupConflict
 from epassport.events import EventCodec, Recorded, decode_origin
 
-DECODED_AT_ONCE = 200
+DECODED_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -383,6 +383,20 @@ async def read_of_types(
         events += _recorded(codec, rows[start : start + DECODED_AT_ONCE])
         await asyncio.sleep(0)  # whoever writes the page before holds a transaction open
     return events
+
+
+async def read_one(
+    connection: Connection, codec: EventCodec, event_id: UUID
+) -> Recorded[Any] | None:
+    rows = await connection.fetch(
+        """
+        SELECT transaction_id::text AS read_as, position, stream_id, version, event_id, type,
+               schema_version, data, metadata, recorded_at
+          FROM events WHERE event_id = $1
+        """,
+        event_id,
+    )
+    return next(iter(_recorded(codec, rows)), None)
 
 
 async def count_of_types(

@@ -1,0 +1,127 @@
+"""Every wait that has passed its time, in one list, and what an operator may order for each.
+
+A deadline that is due and not handled, a task that gave up, a reaction that was refused unforeseen:
+each is something that somebody waits for and nothing moves any more.
+
+deadline: retry sends its command again, override waits no more; its passing is the rejection
+task: retry begins it anew, reject gives it up; its answer cannot be made up
+reaction: retry sends its command again, reject says that the refusal was right
+
+Whoever waits for what was rejected hears of it in the domain's own way: from the stream's next
+deadline, or from a command of its aggregate. Each order is kept with who gave it and why.
+"""
+
+import re
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from epassport.database import Connection
+from epassport.errors import NotThere
+from epassport.operations import Found, Operations, Order
+from epassport.overview import LIMIT, Seen
+
+_WAIT = re.compile(
+    r"deadline/(?P<stream>[a-z-]{1,40}/[0-9A-Za-z-]{1,64})/(?P<kind>[a-z-]{1,60})"
+    r"|task/(?P<task>[0-9a-f-]{36})"
+    r"|reaction/(?P<reaction>[0-9]{1,18})"
+)
+
+
+class What(StrEnum):
+    RETRY = "retry"
+    OVERRIDE = "override"
+    REJECT = "reject"
+
+
+class OverdueWait(Seen):
+    """wait: its name in an order. kind: of the deadline or task, or the refused command.
+    failures: how often it was tried in vain. orders: what may be ordered for it."""
+
+    wait: str
+    stream: str
+    kind: str
+    since: datetime
+    overdue_seconds: int
+    failures: int
+    last_error: str | None
+    orders: list[What]
+
+
+async def overdue_waits(
+    connection: Connection, offset: timedelta, limit: int = LIMIT
+) -> list[OverdueWait]:
+    """Longest overdue first. offset: the clock's, added to the database's for deadlines."""
+    rows = await connection.fetch(
+        """
+        SELECT *, EXTRACT(EPOCH FROM now_of_its_clock - since)::int AS overdue_seconds
+          FROM (
+            SELECT 'deadline/' || d.stream_id || '/' || d.kind AS wait, d.stream_id AS stream,
+                   d.kind, d.due_at AS since, coalesce(f.failures, 0) AS failures, f.last_error,
+                   CASE WHEN f.failures IS NULL THEN ARRAY['override']
+                        ELSE ARRAY['retry', 'override'] END AS orders,
+                   clock_timestamp() + $1::interval AS now_of_its_clock
+              FROM deadlines AS d
+              LEFT JOIN failing_deadlines AS f USING (stream_id, kind, started_by_version)
+             WHERE d.due_at <= clock_timestamp() + $1::interval
+            UNION ALL
+            SELECT 'task/' || task_id, stream_id, kind, created_at, attempts, last_error,
+                   ARRAY['retry', 'reject'], clock_timestamp()
+              FROM tasks WHERE stuck
+            UNION ALL
+            SELECT 'reaction/' || id, stream_id, command, refused_at, 1, reason,
+                   CASE WHEN source_type IS NOT NULL
+                          OR EXISTS (SELECT 1 FROM events AS e WHERE e.event_id = r.event_id)
+                        THEN ARRAY['retry', 'reject'] ELSE ARRAY['reject'] END, clock_timestamp()
+              FROM reaction_refusals AS r WHERE NOT declared AND closed_by IS NULL
+          ) AS waits
+         ORDER BY since, wait LIMIT $2
+        """,
+        offset,
+        limit,
+    )
+    return [OverdueWait(**row) for row in rows]
+
+
+async def carry_out(operations: Operations, order: Order, what: What, wait: str) -> Found:
+    """Raises NotThere where there is no such wait, or where this may not be ordered for it."""
+    named = _WAIT.fullmatch(wait)
+    if named is None:
+        raise NotThere("no wait has such a name")
+    if named["task"] is not None:
+        return await _for_task(operations, order, what, UUID(named["task"]))
+    if named["reaction"] is not None:
+        return await _for_reaction(operations, order, what, int(named["reaction"]))
+    return await _for_deadline(operations, order, what, named["stream"], named["kind"])
+
+
+async def _for_deadline(
+    operations: Operations, order: Order, what: What, stream: str, kind: str
+) -> Found:
+    match what:
+        case What.RETRY:
+            return await operations.retry_deadline(order, stream, kind)
+        case What.OVERRIDE:
+            return await operations.override_deadline(order, stream, kind)
+        case What.REJECT:
+            raise NotThere("a deadline that passes is the rejection: retry it")
+
+
+async def _for_task(operations: Operations, order: Order, what: What, task_id: UUID) -> Found:
+    match what:
+        case What.RETRY:
+            return await operations.retry_task(order, task_id)
+        case What.REJECT:
+            return await operations.abandon_task(order, task_id)
+        case What.OVERRIDE:
+            raise NotThere("the answer of a task cannot be made up: retry or reject it")
+
+
+async def _for_reaction(operations: Operations, order: Order, what: What, refusal_id: int) -> Found:
+    match what:
+        case What.RETRY:
+            return await operations.retry_reaction(order, refusal_id)
+        case What.REJECT:
+            return await operations.close_refusal(order, refusal_id)
+        case What.OVERRIDE:
+            raise NotThere("what a decider refused is not done against it: retry or reject it")
