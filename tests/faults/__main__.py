@@ -28,7 +28,7 @@ UNDER = {
     Bug.COMMIT_BEFORE_APPLY: "PostgreSQL: connections lost",
     Bug.DELETE_BEFORE_SEND: "Kafka: kill -9 of the broker",
     Bug.NO_FENCE: "a consumer paused beyond its session",
-    Bug.NO_TRANSACTION_ID_RULE: "PostgreSQL: slow network",
+    Bug.NO_TRANSACTION_ID_RULE: "a transaction commits late",
     Bug.NO_WAVES: "SIGSTOP of anybody",
 }
 

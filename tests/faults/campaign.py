@@ -55,7 +55,7 @@ async def play(cluster: Cluster, schedule: Schedule) -> Result:
     before = {one.name: len(one.ends) for one in cluster.replicas}
     name = f"{schedule.fault}/{schedule.seed}"
     load = Load(cluster, name, twice=schedule.twice)
-    nemesis = Nemesis(cluster, since, name)
+    nemesis = Nemesis(cluster, load, since, name)
     load.start()
     try:
         async with asyncio.TaskGroup() as round_:

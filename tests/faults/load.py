@@ -59,7 +59,10 @@ class Operation:
 
 
 class Load:
-    """seed: of what is asked; ids are new each time. twice: share that goes to both at once."""
+    """seed: of what is asked; ids are new each time. twice: share that goes to both at once.
+
+    busy: streams, in the order in which groups lock them
+    """
 
     def __init__(self, cluster: Cluster, seed: str, *, twice: float = 0.2) -> None:
         self.operations: list[Operation] = []
@@ -68,7 +71,7 @@ class Load:
         self._twice = twice
         self._stopping = asyncio.Event()
         self._headers = {"Authorization": f"Bearer {cluster.issuer.issue(CLIENT)}"}
-        self._busy = [uuid4() for _ in range(BUSY)]
+        self.busy = sorted((uuid4() for _ in range(BUSY)), key=str)
         self._round = uuid4().hex[:8]
         self._clients: list[asyncio.Task[None]] = []
 
@@ -86,6 +89,13 @@ class Load:
                 raise result
         return self.operations
 
+    async def count(self, tallies: Sequence[UUID], *, replica: int) -> None:
+        """One more of each at once, through this replica; beside what the clients do."""
+        counts = [Operation(uuid4(), tally, "counts") for tally in tallies]
+        self.operations += counts
+        urls = [self._cluster.urls()[replica]]
+        await asyncio.gather(*(self._until_answered(count, urls) for count in counts))
+
     async def _client(self) -> None:
         while not self._stopping.is_set():
             burst = [self._draw() for _ in range(self._random.randint(1, BURST))]
@@ -95,7 +105,7 @@ class Load:
 
     def _draw(self) -> Operation:
         draw = self._random
-        tally = uuid4() if draw.random() < 0.2 else draw.choice(self._busy)
+        tally = uuid4() if draw.random() < 0.2 else draw.choice(self.busy)
         twice = draw.random() < self._twice
         if draw.random() < 0.3:
             return Operation(uuid4(), tally, "pictures", twice=twice)

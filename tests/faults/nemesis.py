@@ -13,13 +13,16 @@ import psutil
 
 from epassport_sandbox.processes import Child
 from tests.faults.cluster import Cluster
+from tests.faults.crossing import cross
 from tests.faults.forgery import poison, reorder, repeat
+from tests.faults.load import Load
 from tests.faults.observe import Mark
 from tests.faults.replicas import Replica
 from tests.faults.schedule import (
     Act,
     Blow,
     Clock,
+    Cross,
     Disk,
     Kill,
     Network,
@@ -55,8 +58,9 @@ def why_not(acts: Sequence[Act]) -> str | None:
 class Nemesis:
     """missed: blows that hit nobody; then the round has shown nothing."""
 
-    def __init__(self, cluster: Cluster, since: Mark, seed: str) -> None:
+    def __init__(self, cluster: Cluster, load: Load, since: Mark, seed: str) -> None:
         self._cluster = cluster
+        self._load = load
         self._since = since
         self._random = random.Random(seed)
         self.missed: list[str] = []
@@ -94,6 +98,8 @@ class Nemesis:
                 return reorder(self._cluster, seconds, self._random)
             case Poison(records):
                 return poison(self._cluster, records, self._random)
+            case Cross(times):
+                return self._cross(times)
 
     async def _kill(self, act: Kill) -> None:
         victim = self._victim(act.roles, act.pick)
@@ -168,6 +174,11 @@ class Nemesis:
             async with asyncio.timeout(UP_AGAIN_SECONDS):
                 while not await is_up_again():  # noqa: ASYNC110 - a process does not tell
                     await asyncio.sleep(0.2)
+
+    async def _cross(self, times: int) -> None:
+        crossed = [await cross(self._cluster, self._load) for _ in range(times)]
+        if not any(crossed):
+            self.missed.append("no transaction overtook another")
 
     async def _heal(self) -> None:
         self._cluster.kafka_proxy.heal()

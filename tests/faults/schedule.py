@@ -93,7 +93,14 @@ class Poison:
     records: int
 
 
-Act = Kill | Pause | Network | Restart | Disk | Clock | Repeat | Reorder | Poison
+@dataclass(frozen=True)
+class Cross:
+    """So often, a transaction with a low id commits after one with a high one (`crossing.py`)."""
+
+    times: int
+
+
+Act = Kill | Pause | Network | Restart | Disk | Clock | Repeat | Reorder | Poison | Cross
 
 
 @dataclass(frozen=True)
@@ -201,6 +208,10 @@ def _poison(draw: random.Random) -> list[Blow]:
     return [Blow(at, Poison(draw.randint(2, 6))) for at in (1.0, 2.5, 4.0)]
 
 
+def _crossings(draw: random.Random) -> list[Blow]:
+    return [Blow(at + draw.uniform(0, 0.5), Cross(2)) for at in (0.5, 2.5, 4.5)]
+
+
 def _everything(draw: random.Random) -> list[Blow]:
     """Several at once: what each alone leaves right, two together may not."""
     plans = draw.sample(
@@ -251,6 +262,7 @@ FAULTS: Mapping[str, Fault] = {
     "records repeated on the topics": Fault(_repeats),
     "records out of order and repeated": Fault(_reorder, seconds=7),
     "poison on the topics": Fault(_poison),
+    "a transaction commits late": Fault(_crossings),
     "every command twice at once": Fault(_kills(SERVERS, times=2), twice=1.0),
     "several at once": Fault(_everything, seconds=11),
 }

@@ -23,6 +23,7 @@ QUICK = (
     "PostgreSQL: cut in a message",
     "records out of order and repeated",
     "poison on the topics",
+    "a transaction commits late",
     "every command twice at once",
 )
 
