@@ -2,9 +2,10 @@
 
 A module gives `rows()`; every row goes to build/bench/results.json and into the table. Exit 1
 when a ratio misses its target, or falls out of the band around its baseline, or a count is
-not what it was: what was once reached is kept. `--write-baseline` notes the ratios and counts
-of this run. Where the CPU of the row that is furthest from its target goes, stands in
-build/bench/profile-<module>.txt; `--profile MODULE` writes that alone.
+not what it was: what was once reached is kept; or when a module broke, which stops no other.
+`--write-baseline` notes the ratios and counts of this run. Where the CPU of the row that is
+furthest from its target goes, stands in build/bench/profile-<module>.txt; `--profile MODULE`
+writes that alone.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import pkgutil
 import pstats
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -43,7 +45,8 @@ def main() -> int:
         return _profile(chosen.profile)
     measured: list[Row] = []
     by_module: dict[str, list[Row]] = {}
-    for module, row in _rows(chosen.modules):
+    broken: list[str] = []
+    for module, row in _rows(chosen.modules, broken):
         measured.append(row)
         by_module.setdefault(module, []).append(row)
         _write(BUILD / "results.json", [_result(row) for row in measured])
@@ -51,19 +54,24 @@ def main() -> int:
     if chosen.write_baseline:
         known |= {row.name: _kept(row) for row in measured if row.unit not in TIMES}
         _write(BASELINE, known)
-    failed = _report(measured, known)
+    failed = _report(measured, known, broken)
     here = {module: rows for module, rows in by_module.items() if module in IN_THIS_PROCESS}
     if here:
         _profile(min(here, key=lambda module: min(map(_reached, here[module]))))
     return failed
 
 
-def _rows(chosen: list[str]) -> Iterator[tuple[str, Row]]:
+def _rows(chosen: list[str], broken: list[str]) -> Iterator[tuple[str, Row]]:
+    """broken: gets the modules that did not come to their end."""
     names = chosen or [found.name for found in pkgutil.iter_modules([str(HERE)])]
     for name in names:
         if name not in NO_ROWS:
-            for row in importlib.import_module(f"tests.benchmarks.{name}").rows():
-                yield name, row
+            try:
+                for row in importlib.import_module(f"tests.benchmarks.{name}").rows():
+                    yield name, row
+            except Exception:  # noqa: BLE001 - told, and the run fails
+                traceback.print_exc()
+                broken.append(name)
 
 
 def _result(row: Row) -> dict[str, Any]:
@@ -85,7 +93,7 @@ def _kept(row: Row) -> dict[str, Any]:
     return {"ratio": round(row.ratio, 3)} | ({"counts": dict(row.counts)} if row.counts else {})
 
 
-def _report(rows: list[Row], known: Known) -> int:
+def _report(rows: list[Row], known: Known, broken: list[str]) -> int:
     print(f"{'row':24}{'ours':>11}{'bare':>11}     {'ratio':>7}{'target':>9}{'baseline':>10}")
     failed = 0
     for row in rows:
@@ -99,7 +107,9 @@ def _report(rows: list[Row], known: Known) -> int:
             f"{row.name:24}{row.ours:11.2f}{row.bare:11.2f} {row.unit:4}{row.ratio:7.3f}"
             f" {sign}{row.target:6.2f}{kept}  {word}{hoped}"
         )
-    return 1 if failed else 0
+    for module in broken:
+        print(f"{module:24}BROKE: its fault stands above")
+    return 1 if failed or broken else 0
 
 
 def _judged(row: Row, before: Mapping[str, Any]) -> str:

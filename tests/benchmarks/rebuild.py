@@ -1,8 +1,9 @@
 """A million events of enrollment's applications, its largest read model, rebuilt while it is read.
 
-Meanwhile 100 commands a second come in by the clock, the live projector runs, and desks read.
-The store is filled by SQL with the golden events of a whole road, eight to an application; the
-first fill, of tables that nobody reads yet, runs alone and is shown beside it.
+Meanwhile 100 commands a second come in by the clock, the live projector runs, and desks read:
+how long their commands take to be seen and how many reads fail are rows of their own. The store
+is filled by SQL with the golden events of a whole road, eight to an application; the first fill,
+of tables that nobody reads yet, runs alone and is shown beside it.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from epassport.catalog import Catalog
 from epassport.clock import Clock
 from epassport.commands import Accepted, CommandBus, Envelope, Token
 from epassport.database import Database
+from epassport.entrypoints import run_once
 from epassport.errors import NotVisibleYet, TransactionTooLong
 from epassport.events import EventCodec, Origin, encode_origin
 from epassport.group import Group
@@ -42,7 +44,7 @@ EVENTS = 1_000_000
 COMMANDS_PER_SECOND = 100
 READS_PER_SECOND = 50
 TARGET_SECONDS = 90.0
-STALE_SECONDS = 1.5  # the moment in which the live reader stands still, and its usual delay
+STALE_MS = 1_500.0  # the moment in which the live reader stands still, and its usual delay
 CHUNK = 12_500  # applications a transaction
 
 ROAD = (
@@ -55,7 +57,7 @@ SERVICE = ServiceName.ENROLLMENT
 
 
 def rows() -> Iterator[Row]:
-    yield run(lambda stack: measure(stack, EVENTS))
+    yield from run(lambda stack: measure(stack, EVENTS))
 
 
 @dataclass
@@ -69,33 +71,53 @@ class Seen:
     put_off: int = 0
 
 
-async def measure(stack: Stack, events: int) -> Row:
+async def measure(stack: Stack, events: int) -> list[Row]:
     async with Schemas(stack, "enrollment").fresh() as fresh:
         async with fresh.unbounded() as connection:
             await _fill_store(connection, events // len(ROAD))
         await checkpointed(stack)
         alone = await _rebuild(fresh.dsn)
         seen, under_load = await _under_load(fresh)
-    if seen.failed:
-        raise AssertionError(f"{len(seen.failed)} reads failed: {seen.failed[0]}")
-    if max(seen.delays) > STALE_SECONDS:
-        raise AssertionError(f"a command was visible only after {max(seen.delays):.2f} s")
     how = (
         f"{events:,} events filled, compared, switched while {COMMANDS_PER_SECOND} commands/s ran"
-        f" ({seen.accepted} accepted, {seen.put_off} put off,"
-        f" visible in {_p99(seen.delays):.0f} ms p99, {1000 * max(seen.delays):.0f} ms at most);"
-        f" {len(seen.reads)} reads, 0 failed,"
-        f" {_p99(seen.reads):.0f} ms p99; bare: the first fill alone;"
+        f" ({seen.accepted} accepted, {seen.put_off} put off); bare: the first fill alone;"
         f" ratio: to {TARGET_SECONDS:.0f} s"
     )
     ratio = under_load / TARGET_SECONDS
-    return Row("rebuild", under_load, alone, ratio, 1.0, Better.LOWER, "s", how, hoped=30)
+    return [
+        Row("rebuild", under_load, alone, ratio, 1.0, Better.LOWER, "s", how, hoped=30),
+        _visible(seen),
+        _failed(seen),
+    ]
+
+
+def _visible(seen: Seen) -> Row:
+    """bare: what 99 of 100 commands took at most."""
+    slowest = 1000 * max(seen.delays)
+    how = (
+        f"the slowest of {len(seen.delays)} commands, from when it was due until the model that is"
+        " being rebuilt shows it; bare: p99; ratio: to its bound"
+    )
+    return Row(
+        *("rebuild-visible", slowest, _p99(seen.delays), slowest / STALE_MS, 1.0, Better.LOWER),
+        *("ms", how),
+    )
+
+
+def _failed(seen: Seen) -> Row:
+    """None may."""
+    failed = len(seen.failed)
+    how = f"reads that failed of {len(seen.reads)}, {_p99(seen.reads):.0f} ms p99"
+    if seen.failed:
+        how += f"; the first: {seen.failed[0]}"
+    return Row("rebuild-failed", failed, 0, failed, 0.0, Better.LOWER, "reads", how)
 
 
 async def _rebuild(dsn: str) -> float:
     """In a process of its own, as an operator runs it; seconds from start to end."""
     started = time.monotonic()
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", __name__, dsn)
+    command = (sys.executable, "-m", __name__, dsn)
+    process = await asyncio.create_subprocess_exec(*command, stdout=sys.stderr)
     if await process.wait() != 0:
         raise AssertionError("the rebuild did not come to its end")
     return time.monotonic() - started
@@ -233,11 +255,11 @@ def _golden(event: str) -> str:
     return json.dumps(json.loads((GOLDEN / event / "1.json").read_text())["data"])
 
 
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
+async def _carry_out(dsn: str) -> None:
+    source = Source(dsn, EventCodec([application.aggregate]), SERVICE)
+    for found in await rebuild(readmodel.applications, source, Progress()):
+        sys.stderr.write(f"{found.line()}\n")
 
 
 if __name__ == "__main__":
-    source = Source(sys.argv[1], EventCodec([application.aggregate]), SERVICE)
-    for found in asyncio.run(rebuild(readmodel.applications, source, Progress())):
-        _say(found.line())
+    sys.exit(run_once("rebuild", lambda: _carry_out(sys.argv[1])))

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 from kafka_notes import until
-from shelf_aggregate import AddRoom, BoxPut, PutBox, shelf
+from shelf_aggregate import AddRoom, BoxesTaken, BoxPut, PutBox, shelf
 from shelf_store import (
     AT,
     SERVICE,
@@ -321,3 +322,29 @@ def test_a_wave_holds_a_stream_once_and_waves_keep_every_streams_order(streams: 
         kept = [one.version for wave in found for one in wave if one.stream == f"shelf/{name}"]
         assert kept == list(range(1, count + 1))
     assert len(found) == max(counts.values(), default=0)
+
+
+async def test_order_is_kept_by_waves_and_rows_of_ones_own_come_in_one_call(db: Database) -> None:
+    model = ReadModel("calls", version=1, tables=())
+    calls: list[tuple[str, list[tuple[str, str, int]]]] = []
+
+    def noting(name: str) -> Any:
+        async def note(wave: Sequence[Recorded[Any]], _tables: Tables) -> int:
+            calls.append((name, [(type(e.fact).__name__, e.stream, e.version) for e in wave]))
+            return len(wave)
+
+        return note
+
+    model.projects(BoxPut, BoxesTaken, apart=True)(noting("apart"))
+    model.projects(BoxPut, BoxesTaken)(noting("ordered"))
+    put, taken = event("a", 1), replace(event("a", 2), fact=BoxesTaken(AT))
+    other = replace(event("b", 1), fact=BoxesTaken(AT))
+    async with db.connection() as connection:
+        await fill(model, connection, [put, taken, other])
+    first = [("BoxPut", "shelf/a", 1), ("BoxesTaken", "shelf/b", 1)]
+    second = [("BoxesTaken", "shelf/a", 2)]
+    assert calls == [
+        ("apart", [first[0], second[0], first[1]]),
+        ("ordered", first),
+        ("ordered", second),
+    ]

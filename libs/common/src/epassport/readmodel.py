@@ -1,12 +1,13 @@
 """Read models: tables that pages and APIs ask, filled from events alone.
 
 A model declares which event types fill it; each function gets a wave, in which a stream
-occurs at most once, and runs one upsert guarded by the stream's version. Table names in SQL
-are written `{table}` and stand for `<table>_v<version>`.
+occurs at most once, and runs one upsert guarded by the stream's version. Where each event has
+rows of its own, there is no order to keep, and the function gets all events at once. Table names
+in SQL are written `{table}` and stand for `<table>_v<version>`.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -48,10 +49,11 @@ class Tables:
         return re.sub(r"\{(\w+)\}", lambda match: self._names[match.group(1)], sql)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # looked up once an event
 class _Projection:
     fill: Callable[[Wave, Tables], Any]
     many: bool
+    apart: bool
 
 
 class ReadModel:
@@ -81,16 +83,19 @@ class ReadModel:
         twin.projections = self.projections
         return twin
 
-    def projects(self, *event_types: type, changes: str = "one") -> Callable[[Function], Function]:
-        """Marks `async (wave, tables) -> rows changed`.
+    def projects(
+        self, *event_types: type, changes: str = "one", apart: bool = False
+    ) -> Callable[[Function], Function]:
+        """Marks `async (wave, tables) -> rows changed`; a wave may hold all of these types.
 
         changes "one": every event of a wave changes exactly one row, which is checked;
         "any": an event may change none or several.
+        apart: no two events touch one row, so that a stream may occur in a wave many times.
         """
 
         def mark(function: Function) -> Function:
+            projection = _Projection(function, changes == "any", apart)
             for event_type in event_types:
-                projection = _Projection(function, changes == "any")
                 self.projections.setdefault(event_type, []).append(projection)
             return function
 
@@ -105,17 +110,35 @@ class LostRow(Exception):
 
 
 async def fill(model: ReadModel, connection: Connection, events: Wave) -> None:
-    """Apply events in waves; within a wave, one call per event type."""
+    """Apply events in waves; within a wave, one call per function."""
     tables = model.on(connection)
-    for wave in waves(events):
-        by_type: dict[type, list[Recorded[Any]]] = {}
-        for event in wave:
-            by_type.setdefault(type(event.fact), []).append(event)
-        for event_type, same in by_type.items():
-            for projection in model.projections.get(event_type, ()):
-                rows = await projection.fill(same, tables)
-                if not projection.many and rows != len(same):
-                    raise LostRow(f"{model.reader}: {event_type.__name__}, {rows} of {len(same)}")
+    for projection, wave in _calls(model, events):
+        rows = await projection.fill(wave, tables)
+        if not projection.many and rows != len(wave):
+            name = getattr(projection.fill, "__name__", "a projection")
+            raise LostRow(f"{model.reader}: {name}, {rows} of {len(wave)}")
+
+
+def _calls(model: ReadModel, events: Wave) -> Iterator[tuple[_Projection, Wave]]:
+    yield from _by_function(model, events, apart=True)
+    ordered = [event for event in events if not all(p.apart for p in _of(model, event))]
+    for wave in waves(ordered):
+        yield from _by_function(model, wave, apart=False)
+
+
+def _by_function(
+    model: ReadModel, events: Wave, *, apart: bool
+) -> ItemsView[_Projection, list[Recorded[Any]]]:
+    calls: dict[_Projection, list[Recorded[Any]]] = {}
+    for event in events:
+        for projection in _of(model, event):
+            if projection.apart is apart:
+                calls.setdefault(projection, []).append(event)
+    return calls.items()
+
+
+def _of(model: ReadModel, event: Recorded[Any]) -> Sequence[_Projection]:
+    return model.projections.get(type(event.fact), ())
 
 
 def waves(events: Wave) -> list[list[Recorded[Any]]]:

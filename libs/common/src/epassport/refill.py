@@ -29,7 +29,9 @@ from epassport.records import RawRecord
 from epassport_contracts import ContractEvent, ServiceName
 from epassport_contracts.registry import BY_NAME, Topic
 
-PAGE = 4_000
+PAGE = 2_000
+"""A page is one transaction, and while it is open nobody in the cluster reads past it."""
+
 FOREIGN_PAGE = 1_000
 STANDSTILL_SECONDS = 60.0
 

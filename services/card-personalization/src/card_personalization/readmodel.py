@@ -39,7 +39,7 @@ lots = ReadModel("lots", version=1, tables=("blank_lot",))
 batches = ReadModel("batches", version=1, tables=("batch", "batch_card"))
 
 
-@cards.projects(*get_args(Event))
+@cards.projects(*get_args(Event), apart=True)
 async def noted_in_history(wave: Sequence[Recorded[Event]], tables: Tables) -> int:
     return await tables.upsert(
         """

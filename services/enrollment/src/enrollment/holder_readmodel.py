@@ -57,16 +57,17 @@ async def erasure_moved(
     return await tables.upsert(
         """
         UPDATE {holder} AS known
-           SET erasure = $4::text, version = new.version,
+           SET erasure = new.erasure, version = new.version,
                erasure_ordered_at = coalesce(erasure_ordered_at, new.at),
-               erasure_completed_at = CASE $4::text WHEN 'completed' THEN new.at END
-          FROM unnest($1::uuid[], $2::timestamptz[], $3::int[]) AS new (id, at, version)
+               erasure_completed_at = CASE new.erasure WHEN 'completed' THEN new.at END
+          FROM unnest($1::uuid[], $2::timestamptz[], $3::int[], $4::text[])
+               AS new (id, at, version, erasure)
          WHERE known.holder_id = new.id AND known.version < new.version
         """,
         [event.stream_key for event in wave],
         [event.fact.at for event in wave],
         [event.version for event in wave],
-        _ERASURE[type(wave[0].fact)],
+        [_ERASURE[type(event.fact)] for event in wave],
     )
 
 
@@ -134,14 +135,15 @@ async def retention_moved(
     return await tables.upsert(
         """
         UPDATE {holder} AS known
-           SET retention_ended_at = CASE WHEN $4::boolean THEN new.at END, version = new.version
-          FROM unnest($1::uuid[], $2::timestamptz[], $3::int[]) AS new (id, at, version)
+           SET retention_ended_at = CASE WHEN new.ended THEN new.at END, version = new.version
+          FROM unnest($1::uuid[], $2::timestamptz[], $3::int[], $4::boolean[])
+               AS new (id, at, version, ended)
          WHERE known.holder_id = new.id AND known.version < new.version
         """,
         [event.stream_key for event in wave],
         [event.fact.at for event in wave],
         [event.version for event in wave],
-        isinstance(wave[0].fact, RetentionEnded),
+        [isinstance(event.fact, RetentionEnded) for event in wave],
     )
 
 

@@ -143,29 +143,32 @@ _CHANGES: Mapping[type, _Change] = {
 
 @applications.projects(*_CHANGES)
 async def moved(wave: Sequence[Recorded[Event]], tables: Tables) -> int:
-    change = _CHANGES[type(wave[0].fact)]
+    changes = [_CHANGES[type(event.fact)] for event in wave]
     return await tables.upsert(
         """
         UPDATE {application} AS known
-           SET status = coalesce($4::text, status), biometrics = coalesce($5::text, biometrics),
-               information_missing = coalesce($6::boolean, information_missing),
-               card = coalesce($7::text, card), overdue = $8::text, changed_at = new.at,
+           SET status = coalesce(new.status, known.status),
+               biometrics = coalesce(new.biometrics, known.biometrics),
+               information_missing = coalesce(new.missing, known.information_missing),
+               card = coalesce(new.card, known.card), overdue = new.overdue, changed_at = new.at,
                version = new.version
-          FROM unnest($1::uuid[], $2::timestamptz[], $3::int[]) AS new (id, at, version)
+          FROM unnest($1::uuid[], $2::timestamptz[], $3::int[], $4::text[], $5::text[],
+                      $6::boolean[], $7::text[], $8::text[])
+               AS new (id, at, version, status, biometrics, missing, card, overdue)
          WHERE known.application_id = new.id AND known.version < new.version
         """,
         [event.stream_key for event in wave],
         [event.fact.at for event in wave],
         [event.version for event in wave],
-        change.status,
-        change.biometrics,
-        change.information_missing,
-        change.card,
-        change.overdue,
+        [change.status for change in changes],
+        [change.biometrics for change in changes],
+        [change.information_missing for change in changes],
+        [change.card for change in changes],
+        [change.overdue for change in changes],
     )
 
 
-@applications.projects(*get_args(Event))
+@applications.projects(*get_args(Event), apart=True)
 async def noted_in_timeline(wave: Sequence[Recorded[Event]], tables: Tables) -> int:
     return await tables.upsert(
         """

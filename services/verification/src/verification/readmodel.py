@@ -242,6 +242,7 @@ async def purpose_registered(wave: Sequence[Recorded[PurposeRegistered]], tables
     DocumentRevoked,
     DocumentExpired,
     changes="any",
+    apart=True,
 )
 async def made_public(wave: Sequence[Recorded[StandingChange]], tables: Tables) -> int:
     """The revocation of a document that was never in force is nobody's business."""
