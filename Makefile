@@ -121,6 +121,7 @@ soak: $(READY) ## half the load for a while: memory, outbox, lag, dead rows stay
 	$(PYTHON) -m tests.benchmarks.soak --minutes $(or $(MINUTES),15)
 
 clean: ## remove everything that make has made, downloads too
+	test ! -L .env || rm .env
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf $(addprefix $(CACHE)/,engine engine.lock kafka-libs* sourceafis-libs* sourceafis-classes)
 	rm -rf $(addprefix $(CACHE)/,*python-readers* *javascript-readers* jmrtd-* fuzz fuzz.lock kustomize kustomize.lock)

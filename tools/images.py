@@ -107,6 +107,8 @@ def settle_names(*, standins: bool) -> None:
         for name in missing:
             build_standin(settled[name])
     settled_names_file().write_text("".join(f"{n}={image}\n" for n, image in settled.items()))
+    if not os.path.lexists(for_compose := ROOT / ".env"):
+        for_compose.symlink_to(settled_names_file().relative_to(ROOT))
 
 
 def _is_to_be_had(image: str) -> bool:

@@ -9,6 +9,7 @@ user who reads it, and each service's folder is a volume that only that service 
     /keys/postgres       a password for each database's owner   the database server
     /keys/identity       empty: the identity provider's own key goes there
     /certificates        empty: the chip's certificates go there
+    /demo                empty: what the citizens of profile demo take home goes there
 """
 
 import os
@@ -19,7 +20,7 @@ from pathlib import Path
 from epassport.ceremony import hold_ceremony
 from epassport_contracts import ServiceName
 
-KEYS, CERTIFICATES = Path("/keys"), Path("/certificates")
+KEYS, CERTIFICATES, DEMO = Path("/keys"), Path("/certificates"), Path("/demo")
 SERVICE_USER = 10001
 
 
@@ -43,7 +44,7 @@ def _make() -> None:
     (passwords / "superuser").write_text(superuser)
     dsn = KEYS / "identity" / "postgres-dsn"
     dsn.write_text(f"postgresql://epassport:{superuser}@postgres:5432/postgres")
-    for path in (KEYS, CERTIFICATES):
+    for path in (KEYS, CERTIFICATES, DEMO):
         for folder, _, files in os.walk(path):
             for one in (folder, *(os.path.join(folder, name) for name in files)):
                 os.chown(one, SERVICE_USER, SERVICE_USER)

@@ -129,6 +129,10 @@ async def test_another_schema_is_refused(epassport: Session, schema: str) -> Non
     assert any("schema is" in line and name in line for line in lines), lines
 
 
-async def test_a_service_is_ready_soon_after_kafka_and_postgres(epassport: Session) -> None:
-    """`make startup-containers` measures it, alone; here only an order of magnitude is asserted."""
-    assert await seconds_to_ready(epassport.system, SERVICE) < 4 * READY_SECONDS
+async def test_a_service_needs_no_more_than_seconds_of_a_core_to_be_ready(
+    epassport: Session,
+) -> None:
+    """How long it takes `make startup-containers` measures, where nothing else runs."""
+    system = epassport.system
+    await seconds_to_ready(system, SERVICE)
+    assert system.processes.children[SERVICE].cpu_seconds() < READY_SECONDS

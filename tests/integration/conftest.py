@@ -70,7 +70,9 @@ async def _refusal(session: Session, citizen: Citizen) -> str:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     """For requests that no well-behaved client would send."""
-    async with httpx.AsyncClient(timeout=30, trust_env=False) as client:
+    # A service closes what is idle for 5 s; a request sent at that moment would be lost.
+    limits = httpx.Limits(keepalive_expiry=2)
+    async with httpx.AsyncClient(timeout=30, trust_env=False, limits=limits) as client:
         yield client
 
 

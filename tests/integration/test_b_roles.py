@@ -5,6 +5,7 @@ import importlib
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from http import HTTPStatus
 from uuid import uuid4
 
 import httpx
@@ -14,6 +15,7 @@ from epassport.access import AccessRow, Anyone
 from epassport.actor import Role
 from epassport.http import Routes
 from epassport_contracts import ServiceName
+from epassport_sandbox.client import until
 from epassport_sandbox.oidc import Issuer
 from epassport_sandbox.people import DemoPerson
 from epassport_sandbox.running import Session
@@ -55,11 +57,18 @@ async def _ask(
     row: AccessRow,
     token: str | None,
 ) -> tuple[int, str]:
-    """Status and reason; commands carry no idempotency key, so that none can take effect."""
+    """Status and reason; commands carry no idempotency key, so that none can take effect.
+
+    Who is told that a service is busy asks again, as every client has to.
+    """
     path = re.sub(r"\{[^}]+\}", lambda _: str(uuid4()), row.path)
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     url = session.system.urls[service] + path
-    response = await http.request(row.method, url, headers=headers)
+    response = await until(
+        lambda: http.request(row.method, url, headers=headers),
+        lambda answer: answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE,
+        what=f"{row.method} {url} to be answered",
+    )
     is_problem = response.headers["content-type"] == "application/problem+json"
     return response.status_code, response.json()["reason"] if is_problem else ""
 

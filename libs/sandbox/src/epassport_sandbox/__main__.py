@@ -115,7 +115,7 @@ async def _demo_on_given(citizens: int, folder: Path, console: Console) -> int:
     async with open_given_session(
         given, folder / "system", fingers=fingers, say=partial(_say, console)
     ) as session:
-        facts = await demo.perform(session, citizens, folder, console)
+        facts = await demo.perform(session, citizens, folder, console, verify=given.verify_command)
     return 0 if facts.hold else 1
 
 

@@ -246,7 +246,9 @@ def _services(followed: Followed) -> int:
     return len({record.service for record in followed.timeline})
 
 
-async def perform(session: Session, count: int, folder: Path, console: Console) -> Facts:
+async def perform(
+    session: Session, count: int, folder: Path, console: Console, *, verify: str | None = None
+) -> Facts:
     """The whole demo on a running system; what it showed is printed and written to `folder`."""
     facts = Facts()
     actors = cast(session, count)
@@ -263,5 +265,5 @@ async def perform(session: Session, count: int, folder: Path, console: Console) 
     files = await story.fetch_files(session, followed)
     told = json.dumps(story.summary(session, followed, facts), indent=2, ensure_ascii=False)
     story.write_files(folder, {**files, "summary.json": told.encode()})
-    story.verdict(console, facts, folder)
+    story.verdict(console, facts, folder, verify or story.own_verify())
     return facts

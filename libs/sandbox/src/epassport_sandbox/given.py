@@ -29,6 +29,9 @@ class GivenSystem(BaseSettings):
     issuer_url: str
     issuer_key_file: FilePath
     trust_folder: Path = Field(description="holds trust.jws and root-public-key.pem")
+    verify_command: str | None = Field(
+        default=None, description="how epassport-verify is called where the demo's reader sits"
+    )
 
 
 @asynccontextmanager

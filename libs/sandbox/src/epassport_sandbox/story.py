@@ -96,19 +96,22 @@ def terminal_code(text: str) -> str:
     )
 
 
-def verdict(console: Console, facts: Facts, folder: Path) -> None:
+def verdict(console: Console, facts: Facts, folder: Path, verify: str) -> None:
     for sentence, holds in facts.expectations.items():
         console.print(f"[green]✓[/] {sentence}" if holds else f"[red]✗ {sentence}[/]")
     console.print(f"Files: {folder}")
     console.print("Check its card without network:")
-    console.print(f"  {check_command(folder)}", soft_wrap=True, highlight=False)
+    console.print(f"  {check_command(folder, verify)}", soft_wrap=True, highlight=False)
     held = sum(facts.expectations.values())
     console.print(f"{held} of {len(facts.expectations)} expectations held.")
 
 
-def check_command(folder: Path) -> str:
+def own_verify() -> str:
+    return _from_here(Path(sys.executable).parent / "epassport-verify")
+
+
+def check_command(folder: Path, verify: str) -> str:
     """What a newcomer can paste into the shell in which the demo ran."""
-    verify = _from_here(Path(sys.executable).parent / "epassport-verify")
     shown = _from_here(folder)
     return (
         f"{verify} {shown}/card-front.png --sandbox --pack {shown}/offline-pack.jwt"
