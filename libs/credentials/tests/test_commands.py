@@ -174,6 +174,32 @@ def test_one_refused_code_among_good_ones_is_a_refusal(
     assert outcomes == {"good", "refused"}
 
 
+def test_a_code_of_ours_that_was_changed_is_refused_and_not_unreadable(
+    check: Run, bench: Path, text_of: Callable[[int], str]
+) -> None:
+    text = text_of(VALID)
+    for changed in (text[:-1], text[:200] + "~" + text[201:], text + "AAA", text * 4):
+        (bench / "changed.txt").write_text(changed)
+        code, said = check("changed.txt")
+        assert (code, said.split(":")[0]) == (1, "REFUSED")
+
+
+def test_a_code_of_others_beside_ours_is_named_and_does_not_count(
+    check: Run, bench: Path, text_of: Callable[[int], str]
+) -> None:
+    foreign = Image.open(io.BytesIO(qr_png("HTTPS://SHOP.TEST", pixels_per_module=4)))
+    for index, exit_code, outcome in ((VALID, 0, "good"), (REVOKED, 1, "refused")):
+        ours = Image.open(io.BytesIO(qr_png(text_of(index), pixels_per_module=4)))
+        sheet = Image.new("L", (ours.width + foreign.width + 40, ours.height), 255)
+        sheet.paste(ours, (0, 0))
+        sheet.paste(foreign, (ours.width + 40, 0))
+        sheet.save(bench / "poster.png")
+        code, said = check("poster.png", "--json")
+        assert code == exit_code
+        outcomes = {json.loads(line)["outcome"] for line in said.splitlines()}
+        assert outcomes == {outcome, "unreadable"}
+
+
 @pytest.mark.parametrize("page", [1, 2])
 def test_the_page_of_a_pdf_is_read(page: int, check: Run, bench: Path, card: str) -> None:
     blank = Image.new("L", (600, 800), 255)
@@ -307,6 +333,10 @@ def test_stdin_serves_only_once(
         (b"\xff\xfe\x00", "neither a picture, nor a PDF, nor the text of a code"),
         (b"\x89PNG\r\n\x1a\n", "the picture is damaged"),
         (b"%PDF-1.7 cut", "the PDF is damaged or locked"),
+        (b"hello", "not the code of a passport"),
+        (b"HELLO", "not the code of a passport"),
+        (b"https://epassport.test/card", "not the code of a passport"),
+        (b"A" * 5000, "not the code of a passport"),
     ],
 )
 def test_what_holds_no_code_is_unreadable(

@@ -1,3 +1,4 @@
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from epassport_credentials.base45 import encode_base45
+from epassport_credentials.base45 import decode_base45, encode_base45
 from epassport_credentials.card_qr import (
     IdentityCard,
     SmallCard,
@@ -15,6 +16,7 @@ from epassport_credentials.card_qr import (
     issue_small_card_qr,
     with_portrait,
 )
+from epassport_credentials.compression import inflate
 from epassport_credentials.errors import InvalidCredential, Reason
 from epassport_credentials.identity import AgeOver18, Identity
 from epassport_credentials.jws import sign_jws
@@ -34,7 +36,12 @@ from epassport_credentials.status_list import (
     pack_statuses,
 )
 from epassport_credentials.trust import TrustList, trust_to_json
-from epassport_credentials.verifier import Outcome, Verdict, verify_offline
+from epassport_credentials.verifier import (
+    Outcome,
+    Verdict,
+    has_form_of_a_code,
+    verify_offline,
+)
 
 Signers = Mapping[Purpose, LocalSigner]
 
@@ -297,6 +304,32 @@ def test_what_is_no_code_of_ours_is_refused_with_a_reason(
     text: str, reason: Reason, pack: OfflinePack, now: datetime
 ) -> None:
     assert verify_offline(text, pack, now=now) == Verdict(Outcome.REFUSED, reason)
+
+
+@pytest.mark.parametrize("level", [0, 1, 6, 9])
+@pytest.mark.parametrize("tags", ["", "d2", "d83dd2"])
+def test_whatever_may_be_good_has_the_form_of_a_code(
+    level: int, tags: str, code: Code, phone_code: PhoneCode, pack: OfflinePack, now: datetime
+) -> None:
+    card = inflate(decode_base45(code(Status.VALID), at_most=400), at_most=400)
+    phone = decode_base45(phone_code(AgeOver18(), now), at_most=600)
+    for data, compressed in ((card, True), (phone, False)):
+        message = bytes.fromhex(tags) + data.removeprefix(b"\xd2")
+        text = encode_base45(zlib.compress(message, level=level) if compressed else message)
+        assert verify_offline(text, pack, now=now).outcome is Outcome.GOOD
+        assert has_form_of_a_code(text)
+        assert has_form_of_a_code(text.encode())
+
+
+@pytest.mark.parametrize(
+    "scanned",
+    [
+        *("", "78", "hello", "HELLO", "https://example.test", "HC1:6BFOXN", "Паспорт"),
+        *(b"\xff\xfe\0\0", encode_base45(b"\x78\x02\0\0"), encode_base45(b"\xd2\x80\0\0")),
+    ],
+)
+def test_what_is_something_else_has_not_the_form_of_a_code(scanned: str | bytes) -> None:
+    assert not has_form_of_a_code(scanned)
 
 
 @given(st.text(max_size=60) | st.binary(max_size=60).map(encode_base45) | st.binary(max_size=60))

@@ -10,6 +10,7 @@ phone's code is not seen here: keep `presentation` keys until they expire, and a
 challenge where a relay matters.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -30,6 +31,10 @@ from epassport_credentials.offline_pack import OfflinePack, PackPolicy
 from epassport_credentials.status_list import Status
 
 _ZLIB_FIRST_BYTE = b"\x78"  # a card's code is compressed, a phone's is CBOR
+
+# How a zlib stream begins, or a COSE_Sign1 with tag 18, 18 inside 61, or none.
+_BEGINNING = re.compile(rb"\x78[\x01\x5e\x9c\xda]|(?:\xd8\x3d)?\xd2\x84|\x84[\x40-\x5b]")
+_BEGINNING_CHARACTERS = 6  # four bytes, the longest of these
 
 
 class Outcome(StrEnum):
@@ -94,6 +99,21 @@ def verify_offline(
         return _mobile_verdict(presentation, pack, now=now)
     except InvalidCredential as refusal:
         return Verdict(Outcome.REFUSED, refusal.reason)
+
+
+def has_form_of_a_code(scanned: str | bytes) -> bool:
+    """Whether this begins as our codes do, whatever comes of it.
+
+    `verify_offline` refuses everything else as well. For a desk it is another thing: not a
+    document that must not be relied on, but a web address, a ticket, a misread picture.
+    """
+    begin = scanned[:_BEGINNING_CHARACTERS]
+    text = begin if isinstance(begin, str) else str(begin, "latin-1")
+    try:
+        data = decode_base45(text, at_most=_BEGINNING_CHARACTERS)
+    except InvalidCredential:
+        return False
+    return _BEGINNING.match(data) is not None
 
 
 def _limit(card: SmallCard | IdentityCard, policy: PackPolicy) -> timedelta:

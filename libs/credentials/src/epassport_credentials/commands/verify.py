@@ -2,9 +2,9 @@
 
     epassport-verify card.png --pack offline-pack.jwt --key pack-key.pem
 
-Exit code: 0 good, 1 refused, 2 unknown, 3 nothing that could be read, 64 wrong usage, 70 the
-command itself failed. With several codes in one picture all are judged: one refused makes 1,
-else one unknown 2.
+Exit code: 0 good, 1 refused, 2 unknown, 3 nothing that could be read or no code of ours, 64
+wrong usage, 70 the command itself failed. With several codes in one picture all of ours are
+judged: one refused makes 1, else one unknown 2. Others are named and do not count.
 """
 
 import argparse
@@ -26,7 +26,12 @@ from epassport_credentials.errors import InvalidCredential
 from epassport_credentials.offline_pack import OfflinePack, open_offline_pack
 from epassport_credentials.signer import Purpose, key_id_of
 from epassport_credentials.trust import TrustedKey, open_trust_list
-from epassport_credentials.verifier import Outcome, Verdict, verify_offline
+from epassport_credentials.verifier import (
+    Outcome,
+    Verdict,
+    has_form_of_a_code,
+    verify_offline,
+)
 
 _DURATION = re.compile(r"(\d{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -36,6 +41,7 @@ _FOREVER = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 _EXIT = {Outcome.GOOD: Exit.GOOD, Outcome.REFUSED: Exit.REFUSED, Outcome.UNKNOWN: Exit.UNKNOWN}
 _WORST_FIRST = (Exit.REFUSED, Exit.UNKNOWN, Exit.GOOD)
 
+_NO_CODE_OF_OURS = "not the code of a passport"
 _CARD_PROVES = "proves that the print is genuine, not who carries it: compare the portrait or chip"
 _PHONE_PROVES = "shown by the phone's own key; whether it was shown before is not seen here"
 _PHONE_ANSWERED = "shown by the phone's own key, as an answer to this challenge"
@@ -55,10 +61,10 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     now = options.now or datetime.now(UTC)
     try:
-        texts = codes_in(read_input(options.source), page=options.page)
+        texts = _codes_of_ours(options)
         pack = _open_pack(options, now)
     except Unreadable as fault:
-        _say(options, {"outcome": "unreadable", "detail": str(fault)}, [f"unreadable: {fault}"])
+        _say_unreadable(options, str(fault))
         return Exit.UNREADABLE
     except InvalidCredential as fault:
         lines = [f"unknown: the pack or its key cannot be used ({fault})"]
@@ -122,6 +128,17 @@ def _proof(verdict: Verdict) -> str:
     return _PHONE_ANSWERED if verdict.presentation.challenged else _PHONE_PROVES
 
 
+def _codes_of_ours(options: argparse.Namespace) -> list[str]:
+    """Raises Unreadable: as `codes_in`, or nothing that was found is a code of ours."""
+    found = codes_in(read_input(options.source), page=options.page)
+    ours = [text for text in found if has_form_of_a_code(text)]
+    if not ours:
+        raise Unreadable(_NO_CODE_OF_OURS)
+    for _ in range(len(found) - len(ours)):
+        _say_unreadable(options, _NO_CODE_OF_OURS)
+    return ours
+
+
 def _open_pack(options: argparse.Namespace, now: datetime) -> OfflinePack:
     """By the key given by hand, or by the trust list that this key has signed."""
     key = _public_key(options.key)
@@ -161,6 +178,10 @@ def _keep_portrait(judged: Sequence[Judged], path: str) -> None:
 def _say(options: argparse.Namespace, members: Mapping[str, object], lines: list[str]) -> None:
     text = json.dumps(members, ensure_ascii=False) if options.json else "\n".join(lines)
     sys.stdout.write(text + "\n")
+
+
+def _say_unreadable(options: argparse.Namespace, detail: str) -> None:
+    _say(options, {"outcome": "unreadable", "detail": detail}, [f"unreadable: {detail}"])
 
 
 def _word(value: str | bool) -> str:
