@@ -53,6 +53,8 @@ def _read_photo(photo: bytes) -> Image.Image:
         image = Image.open(io.BytesIO(photo), formats=("JPEG", "PNG"))
         if image.width * image.height > MAX_PHOTO_PIXELS:
             raise InvalidCredential(Reason.TOO_LONG, f"more than {MAX_PHOTO_PIXELS} pixels")
+        width, height = _SIZES[0]
+        image.draft("L", (2 * width, 2 * height))  # a JPEG is decoded no larger than it must be
         return image.convert("L")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InvalidCredential(Reason.MALFORMED, "not a JPEG or PNG image") from error

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from io import BytesIO
 
 import zxingcpp
@@ -109,17 +110,23 @@ def read_portrait(portrait: bytes) -> Image.Image:
 
 def draw_ghost(surface: Surface, box: Box, portrait: Image.Image, colour: Colour) -> None:
     """A second, faint portrait of one colour: replacing the first alone is noticed."""
-    grey = ImageOps.autocontrast(portrait.convert("L"), cutoff=1)
-    oval = Image.new("L", portrait.size)
-    inset = portrait.width // 9
-    ImageDraw.Draw(oval).ellipse(
-        (inset, inset, portrait.width - inset, portrait.height - inset // 2), fill=255
-    )
-    oval = oval.filter(ImageFilter.GaussianBlur(portrait.width / 16))
-    ink = ImageOps.invert(grey).point(lambda level: level * 2 // 3)
     size = (surface.px(box.width), surface.px(box.height))
-    mask = ImageChops.multiply(ink, oval).resize(size, Image.Resampling.LANCZOS)
+    small = portrait.convert("L").resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    grey = ImageOps.autocontrast(small, cutoff=1)
+    ink = ImageOps.invert(grey).point(lambda level: level * 2 // 3)
+    mask = ImageChops.multiply(ink, _oval(size))
     surface.stamp(colour, mask, surface.px(box.x), surface.px(box.y))
+
+
+@cache
+def _oval(size: tuple[int, int]) -> Image.Image:
+    """Light in the middle, dark towards the edges; the same on every card."""
+    width, height = size
+    inset = width // 9
+    oval = Image.new("L", size)
+    edges = (inset, inset, width - inset, height - inset // 2)
+    ImageDraw.Draw(oval).ellipse(edges, fill=255)
+    return oval.filter(ImageFilter.GaussianBlur(width / 16))
 
 
 def draw_specimen(surface: Surface, words: Mapping[str, tuple[float, float]]) -> None:
