@@ -135,6 +135,12 @@ def note(key: str, sequence: int | None, text: str | None = None) -> Written:
     return key.encode(), wire(headers_of(event, key, sequence)), event.model_dump_json().encode()
 
 
+def lost(key: str, sequence: int | None) -> Written:
+    """Of a type that `Notes` passes over."""
+    event = NoteLost(at=AT)
+    return key.encode(), wire(headers_of(event, key, sequence)), event.model_dump_json().encode()
+
+
 def damaged(key: str, sequence: int | None) -> Written:
     """Headers in order, the value no JSON."""
     return key.encode(), wire(headers_of("NoteTaken", key, sequence)), b'{"at": "2026'
@@ -168,6 +174,9 @@ class Notes:
 
     def streams_of(self, record: Incoming) -> frozenset[str]:
         return frozenset({record.key})
+
+    def can_wait(self, key: bytes) -> bool:
+        return key.startswith(b"another's")
 
     async def apply(self, connection: Connection, records: Sequence[Incoming]) -> None:
         for record in records:

@@ -312,6 +312,16 @@ async def test_messages_that_must_not_be_believed_are_poison(
         await parties[CARDS].open(holder, envelope)
 
 
+async def test_the_key_of_a_messages_record_tells_for_whom_it_is(
+    parties: Parties, holder: UUID
+) -> None:
+    keys = await parties[ENROLLMENT].sealing_keys({(holder, IDENTITY)})
+    key = to(CARDS, keys).record_key().encode()
+    told = {name: parties[name].keyring.is_for_another(key) for name in (CARDS, PROFILE)}
+    assert told == {CARDS: False, PROFILE: True}
+    assert parties[CARDS].keyring.is_for_another(b"no such key")
+
+
 async def test_a_message_made_for_another_service_does_not_open(
     parties: Parties, holder: UUID
 ) -> None:

@@ -32,7 +32,15 @@ from epassport.commands import Token
 from epassport.database import Connection, Database
 from epassport.errors import NotVisibleYet, TransactionTooLong
 from epassport.events import Origin, Recorded
-from epassport.projector import START, OwnPages, OwnReactions, StoreReader, projector, wait_for
+from epassport.projector import (
+    START,
+    OwnPages,
+    OwnReactions,
+    StoreReader,
+    advance,
+    projector,
+    wait_for,
+)
 from epassport.reactions import Send
 from epassport.readmodel import LostRow, ReadModel, Tables, fill, waves
 from epassport.signals import Signals
@@ -93,6 +101,45 @@ async def test_a_page_says_that_more_is_there_which_may_not_be_read_yet(db: Data
         assert (len(page.events), page.hidden) == (0, True)
     page = await pages.after(START, 0)
     assert (len(page.events), page.hidden) == (1, False)
+
+
+async def test_checkpoints_of_readers_whom_a_page_does_not_concern_move_together(
+    db: Database,
+) -> None:
+    seen = await put_boxes(db, "a")
+    async with db.transaction() as connection:
+        for name in ("one", "two", "three"):
+            await advance(connection, name, START, seen, derived=False)
+    last = await put_boxes(db, "b")
+    passing = OwnPages(db, catalog().codec).passing
+
+    async def moved() -> list[bool]:
+        asked = (passing.move(name, seen, last) for name in ("one", "two", "three"))
+        return await asyncio.gather(*asked)
+
+    async with db.pool.acquire() as other, other.transaction():
+        # Another replica is about to move this one: it is not waited for.
+        await other.execute("SELECT FROM checkpoints WHERE reader = 'two' FOR UPDATE")
+        assert await moved() == [True, False, True]
+    assert await moved() == [False, True, False]
+
+
+async def test_a_reader_whom_a_page_does_not_concern_waits_for_no_other_replica(
+    db: Database,
+) -> None:
+    async def never(_connection: Connection, _events: Sequence[Recorded[Any]]) -> None:
+        raise AssertionError("nothing concerns it")
+
+    reading = StoreReader(
+        "idle", db, catalog().codec, Signals(), never, concerns=lambda _event: False
+    )
+    await put_boxes(db, "a")
+    assert await reading.step() == 1
+    await put_boxes(db, "b")
+    async with db.pool.acquire() as other, other.transaction():
+        await other.execute("SELECT FROM checkpoints WHERE reader = 'idle' FOR UPDATE")
+        assert await reading.step() == 0
+    assert await reading.step() == 1
 
 
 async def test_a_projector_that_starts_again_applies_nothing_twice(db: Database) -> None:

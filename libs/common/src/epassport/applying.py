@@ -16,7 +16,7 @@ from epassport.database import Connection, Database
 from epassport.draining import ATTEMPTS, ParkedStreams, as_poison, log_fault, where
 from epassport.errors import Poison, TransactionTooLong
 from epassport.faults import is_transient
-from epassport.records import WAITING, Cause, RawRecord
+from epassport.records import WAITING, Cause, KafkaRecord, RawRecord
 from epassport.slices import Plan, SliceHandler, Slot, cut, plan, read_slot
 from epassport_contracts import ServiceName
 from epassport_contracts.registry import Topic
@@ -46,7 +46,18 @@ class Applier:
         self._handler = handler
         self._again = again
         self._breaker = CircuitBreaker()
+        self._known = {spec.model.type_name() for spec in topic.events}
         self.parked = ParkedStreams(database, service, handler, topic, again=again)
+
+    def can_wait(self, record: KafkaRecord) -> bool:
+        """Where all there is to do is to note that it was seen: its type is one that this consumer
+        passes over. What is odd about it cannot wait."""
+        types = [value for name, value in record.headers if name == "ce_type"]
+        if len(types) != 1 or types[0] is None or record.key is None:
+            return False
+        name = types[0].decode("ascii", errors="replace")
+        passed_over = name in self._known and name not in self._handler.types
+        return passed_over or self._handler.can_wait(record.key)
 
     async def next_offset(self, partition: int) -> int:
         """Where this consumer goes on; 0 at its first time."""

@@ -138,6 +138,10 @@ class SubjectKeyring:
         self._check_allowed(purpose for _, purpose in wanted)
         return await self._load(connection, wanted)
 
+    def is_for_another(self, record_key: bytes) -> bool:
+        """By the key of the message's record alone (`record_keys`)."""
+        return record_key.split(b"/")[1:2] != [self._service.encode()]
+
     async def receive(self, connection: Connection, records: Sequence[Incoming]) -> None:
         """Store what other services sent to this one; first key wins, erased persons get none.
 

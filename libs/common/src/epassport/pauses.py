@@ -24,6 +24,9 @@ class PausesHandler:
     def streams_of(self, _record: Incoming) -> frozenset[str]:
         return frozenset()
 
+    def can_wait(self, _key: bytes) -> bool:
+        return False
+
     async def apply(self, connection: Connection, records: Sequence[Incoming]) -> None:
         for record in records:
             match record.event:

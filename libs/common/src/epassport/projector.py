@@ -6,7 +6,6 @@ one: two replicas may read the same events, one of them moves the checkpoint.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ from epassport.errors import NotVisibleYet, TransactionTooLong
 from epassport.events import EventCodec, Origin, Recorded
 from epassport.faults import is_transient
 from epassport.group import Group
+from epassport.passing import Passing
 from epassport.reactions import Keep, Reaction, Send, record_refusal
 from epassport.readmodel import ReadModel, fill
 from epassport.records import Incoming
@@ -79,6 +79,7 @@ class OwnPages:
     right for every reader that stands at its place."""
 
     def __init__(self, database: Database, codec: EventCodec) -> None:
+        self.passing = Passing(database)
         self._database = database
         self._codec = codec
         self._kept: dict[Token, Page] = {}
@@ -182,12 +183,10 @@ class StoreReader:
         return len(events)
 
     async def _move(self, seen: Token, last: Token, concerned: Sequence[Recorded[Any]]) -> bool:
-        async with AsyncExitStack() as stack:
-            opened = self._database.transaction() if concerned else self._database.connection()
-            connection = await stack.enter_async_context(opened)
-            # A move past what concerns nobody may be lost: it is made again.
-            derived = self._derived or not concerned
-            moved = await advance(connection, self._reader, seen, last, derived=derived)
+        if not concerned and seen != START:
+            return await self._pages.passing.move(self._reader, seen, last)
+        async with self._database.transaction() as connection:
+            moved = await advance(connection, self._reader, seen, last, derived=self._derived)
             if moved and concerned:
                 await self._apply(connection, concerned)
             return moved
@@ -269,6 +268,9 @@ class ForeignProjection:
 
     def streams_of(self, _record: Incoming) -> frozenset[str]:
         return frozenset()
+
+    def can_wait(self, _key: bytes) -> bool:
+        return False
 
     async def apply(self, connection: Connection, records: Sequence[Incoming]) -> None:
         await fill(self._model, connection, [record.as_recorded() for record in records])

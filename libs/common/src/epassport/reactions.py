@@ -97,6 +97,9 @@ class ReactionHandler:
     def streams_of(self, record: Incoming) -> frozenset[str]:
         return frozenset(item.stream for item in self._reaction(record) if isinstance(item, Send))
 
+    def can_wait(self, _key: bytes) -> bool:
+        return False
+
     async def apply(self, connection: Connection, records: Sequence[Incoming]) -> None:
         """Raises whatever the group raises: the slice's transaction rolls back."""
         sends: list[tuple[Incoming, Send, Envelope]] = []

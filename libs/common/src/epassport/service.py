@@ -120,6 +120,9 @@ class KeysHandler:
     def streams_of(self, _record: Incoming) -> frozenset[str]:
         return frozenset()
 
+    def can_wait(self, key: bytes) -> bool:
+        return self._keyring.is_for_another(key)
+
     async def apply(self, connection: Connection, records: Sequence[Incoming]) -> None:
         await self._keyring.receive(connection, records)
 

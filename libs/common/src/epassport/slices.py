@@ -26,6 +26,9 @@ class SliceHandler(Protocol):
     types: event types it cares for; of others only offset and sequence are kept
     one_per_stream: a transaction may touch no own stream twice (`streams_of`)
 
+    can_wait: of a record with that key, whatever its type, nothing follows here; it is applied all
+    the same, only not at once
+
     apply raises Transient or a database's passing fault to be called again later, Poison for
     a record that can never be applied; anything else is taken for a bug.
     """
@@ -43,6 +46,8 @@ class SliceHandler(Protocol):
     def one_per_stream(self) -> bool: ...
 
     def streams_of(self, record: Incoming) -> frozenset[str]: ...
+
+    def can_wait(self, key: bytes) -> bool: ...
 
     async def apply(self, connection: Connection, records: Sequence[Incoming]) -> None: ...
 

@@ -27,6 +27,7 @@ from epassport.backoff import Backoff
 from epassport.breaker import CircuitOpen
 from epassport.errors import Transient
 from epassport.faults import is_transient
+from epassport.held_back import HOLD_SECONDS, HeldBack
 from epassport.kafka import KafkaSettings
 from epassport.records import KafkaRecord, RawRecord
 from epassport.watchdog import Standing
@@ -78,6 +79,8 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self._generation = 0
         self._stopping = False
         self._open_circuits: set[TopicPartition] = set()
+        self._held = HeldBack(applier.can_wait)
+        self._noting: asyncio.Task[None] | None = None
         self._working = asyncio.Lock()
         self._uncommitted: dict[TopicPartition, int] = {}
         self._committing: asyncio.Task[None] | None = None
@@ -111,9 +114,10 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         """The slice in flight is finished, within FastStream's graceful timeout."""
         self._stopping = True
         self._forget_places()
-        if self._committing is not None:
-            self._committing.cancel()
-            await asyncio.wait({self._committing})
+        for task in (self._noting, self._committing):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait({task})
         if self._uncommitted:
             await self._commit()
         await self._subscriber.stop()
@@ -180,6 +184,21 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
                 if self._stopping or generation != self._generation:
                     break
                 await self._work(partition, part, done)
+        self._commit_later(done)
+        if self._held.partitions() and self._noting is None:
+            self._noting = asyncio.create_task(self._note_soon())
+
+    async def _note_soon(self) -> None:
+        """What was held back long enough without anything that matters."""
+        await asyncio.sleep(HOLD_SECONDS)
+        self._noting = None
+        done: dict[TopicPartition, int] = {}
+        async with self._working:
+            for partition in self._held.partitions():
+                await self._work(partition, (), done)
+        self._commit_later(done)
+
+    def _commit_later(self, done: dict[TopicPartition, int]) -> None:
         self._uncommitted |= done
         if done and self._committing is None:
             self._committing = asyncio.create_task(self._commit_soon())
@@ -190,15 +209,17 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         records: Sequence[KafkaRecord],
         done: dict[TopicPartition, int],
     ) -> None:
-        """One slice. Raises nothing that FastStream could swallow."""
+        """One slice; without records, what was held back. Raises nothing that FastStream could
+        swallow."""
         generation = self._generation
         place = self._places.pop(partition, None)
         if place is None:
             return
         fresh = [record for record in records if record.offset >= place]
         try:
-            if fresh:
-                place = await self._apply(partition, place, fresh)
+            due = self._held.join(partition, fresh) if fresh else self._held.take(partition)
+            if due:
+                place = await self._apply(partition, place, due)
                 done[partition] = place
         except Exception as fault:  # noqa: BLE001 - FastStream would go on as if all were well
             if generation == self._generation:
@@ -247,6 +268,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         if self._stopping or partition not in consumer.assignment():
             return
         self._places.pop(partition, None)
+        self._held.take(partition)  # it comes again
         consumer.pause(partition)
         if (task := self._placing.pop(partition, None)) is not None:
             task.cancel()
@@ -279,6 +301,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
     def _forget_places(self) -> None:
         self._generation += 1
         self._places.clear()
+        self._held.forget()
         self._delivered.clear()
         self._open_circuits.clear()
         for task in self._placing.values():
