@@ -25,6 +25,7 @@ AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 SERVICE = ServiceName.ENROLLMENT
 IDS = UUID("6f1c1c2e-0000-4000-8000-000000000000")
 PATIENCE_SECONDS = 60.0
+LARGEST_REQUEST_BYTES = 20_000_000  # whoever writes nonsense keeps to no limit of ours
 
 
 class NoteTaken(ContractEvent):
@@ -147,7 +148,12 @@ def damaged(key: str, sequence: int | None) -> Written:
 
 
 async def write(bootstrap: str, topic: Topic, *records: Written, partition: int = 0) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        acks="all",
+        enable_idempotence=True,
+        max_request_size=LARGEST_REQUEST_BYTES,
+    )
     await producer.start()
     try:
         sent = [

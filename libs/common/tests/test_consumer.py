@@ -15,6 +15,7 @@ from kafka_notes import (
     SERVICE,
     NoteLost,
     Notes,
+    NoteTaken,
     clients_of,
     consuming,
     damaged,
@@ -38,6 +39,7 @@ from epassport.draining import ParkedStreams
 from epassport.errors import KeyPending, NotThere, Poison
 from epassport.parking import NotDiscardable
 from epassport.records import Cause, Incoming
+from epassport.wire import MAX_RECORD_BYTES
 from epassport_contracts import ServiceName
 from epassport_contracts.registry import Cleanup, Topic
 from epassport_sandbox.stack import Stack
@@ -290,6 +292,35 @@ async def test_every_way_of_being_unreadable_is_parked_with_its_cause(
     others = found.keys() - known - {"long key", "invalid UTF-8"}
     assert {name: found[name] for name in others} == dict.fromkeys(others, "bad-header")
     assert await notes(db) == ["z1"]
+
+
+async def test_a_record_of_10_mb_is_parked_unread_and_the_rest_flows(
+    db: Database, kafka: str
+) -> None:
+    """Good JSON of a known event, which would be applied if it were read."""
+    topic = await new_topic(kafka, config={"max.message.bytes": "12000000"})
+    room = MAX_RECORD_BYTES - len(NoteTaken(at=AT, text="").model_dump_json())
+    await write(
+        kafka,
+        topic,
+        note("a", 1, "x" * 10_000_000),
+        note("a", 2),
+        note("b", 1, "x" * room),
+        note("c", 1, "x" * (room + 1)),
+        note("d", 1),
+    )
+    async with consuming(db, kafka, Notes(topic), topic):
+        await reached(db, topic, 5)
+    assert await parked(db) == [
+        ("a", 0, "record-too-large"), ("a", 1, "behind"), ("c", 3, "record-too-large"),
+    ]  # fmt: skip
+    assert [len(text) for text in await notes(db)] == [room, 2]
+    async with db.connection() as connection:
+        told = await connection.fetchrow(
+            "SELECT payload, headers->>'x-original-value-left-out' AS octets FROM outbox"
+            " ORDER BY position LIMIT 1"
+        )
+    assert (told["payload"], int(told["octets"]) > 10_000_000) == (None, True)
 
 
 async def test_a_bad_value_shows_in_no_column_but_the_value_itself(

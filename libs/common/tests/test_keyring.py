@@ -1,7 +1,7 @@
 """Data keys of persons against real PostgreSQL: made once, sent, received, destroyed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
-from kafka_notes import clients_of, headers_of, new_topic, wire, write
+from kafka_notes import clients_of, consuming, headers_of, new_topic, until, wire, write
 
 from epassport import blobs
 from epassport.actor import Actor, Channel, Role, service_actor
@@ -35,7 +35,7 @@ from epassport.sealing import ERASED, new_data_key, seal
 from epassport.signals import Signals
 from epassport.signing import SigningPurpose
 from epassport.trustfile import TrustFile, read_public_key
-from epassport_contracts import DataPurpose, Sealed, ServiceName
+from epassport_contracts import ContractEvent, DataPurpose, Sealed, ServiceName
 from epassport_contracts.events.enrollment import ErasureOrdered
 from epassport_contracts.events.keys import SubjectKey
 from epassport_contracts.registry import SUBJECT_KEYS, EventSpec, Topic
@@ -480,6 +480,59 @@ def hearing_orders(party: Party, topic: Topic) -> ReactionHandler:
     handler = ReactionHandler(ENROLLMENT, {ErasureOrdered: [react]}, group)
     handler.topics = (topic.name,)
     return handler
+
+
+class Letter(ContractEvent):
+    number: Sealed[str]
+
+
+class Letters:
+    """Copies what is sealed, as every consuming transaction does (a `SliceHandler`)."""
+
+    name = "letters"
+    types = frozenset({"Letter"})
+    one_per_stream = False
+
+    def __init__(self, topic: Topic) -> None:
+        self.topics = (topic.name,)
+        self.copied: list[Sealed[str]] = []
+
+    def streams_of(self, _record: Incoming) -> frozenset[str]:
+        return frozenset()
+
+    async def apply(self, _connection: Connection, records: Sequence[Incoming]) -> None:
+        for record in records:
+            assert isinstance(record.event, Letter)
+            self.copied.append(record.event.number)
+
+
+async def test_a_record_sealed_with_a_key_that_is_gone_is_applied_like_any_other(
+    parties: Parties, holder: UUID, stack: Stack
+) -> None:
+    kafka, cards, alive = stack.kafka.bootstrap, parties[CARDS], uuid4()
+    keys = await parties[ENROLLMENT].sealing_keys({(holder, IDENTITY), (alive, IDENTITY)})
+    await cards.receive(*(m for m in keys.messages if m.recipient is CARDS))
+    sealed = [keys.seal(person, "document-number", NUMBER) for person in (holder, alive)]
+    for party in (parties[ENROLLMENT], cards):
+        await party.destroy(holder)
+    topic = replace(await new_topic(kafka), events=(EventSpec(Letter, frozenset()),))
+    for sequence, envelope in enumerate(sealed, 1):
+        letter = Letter(at=NOON, number=envelope)
+        value = letter.model_dump_json().encode()
+        await write(
+            kafka, topic, (b"letter/1", wire(headers_of(letter, "letter/1", sequence)), value)
+        )
+    handler = Letters(topic)
+    async with consuming(cards.database, kafka, handler, topic, service=CARDS):
+
+        async def both() -> bool:
+            return len(handler.copied) == 2
+
+        await until(both)
+    assert handler.copied == sealed
+    assert await cards.count(f"parked WHERE topic = '{topic.name}'") == 0
+    assert await cards.open(holder, handler.copied[0]) is ERASED
+    assert await cards.open(alive, handler.copied[1]) == NUMBER
 
 
 async def test_while_keys_are_being_destroyed_none_is_made(parties: Parties, holder: UUID) -> None:

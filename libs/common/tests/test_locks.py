@@ -12,6 +12,7 @@ from shelf_store import AT, accepted, envelope, group_of, opened, send
 from epassport import Accepted
 from epassport.commands import Envelope, Idempotency
 from epassport.database import Database
+from epassport.errors import GroupConflict
 from epassport.group import Group
 
 KEY = Idempotency("somebody|put", "k", b"body")
@@ -121,6 +122,26 @@ async def test_groups_that_want_the_same_in_another_order_wait_for_each_other_in
         await undecided.rollback()
         assert all(isinstance(outcome, Accepted) for outcome in await waiting)
         assert len(await coming) == 2
+
+
+async def test_a_stream_made_meanwhile_puts_no_group_out_of_order(
+    group: Group, database: str
+) -> None:
+    """It has locked "z" by then; whoever has "a" and wants "z" would wait for it in vain."""
+    await send(group, "z", PutBox(AT))
+    wanted = [envelope(name, PutBox(AT)) for name in "az"]
+    async with session(database) as third:
+        undecided = third.transaction()
+        await undecided.start()
+        await third.execute("INSERT INTO streams (stream_id) VALUES ('shelf/a')")
+        once = asyncio.create_task(in_own_transaction(database, group, *wanted))
+        assert await waits_for_a_lock(database, once)
+        until_done = asyncio.create_task(group.execute(wanted))
+        assert await waits_for_a_lock(database, until_done, before=1)
+        await undecided.commit()
+        with pytest.raises(GroupConflict):
+            await once
+        assert [accepted(outcome).version for outcome in await until_done] == [1, 2]
 
 
 async def test_capacities_are_locked_in_the_order_of_their_kinds(

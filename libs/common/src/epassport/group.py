@@ -19,8 +19,8 @@ from uuid import UUID, uuid5
 import asyncpg
 import orjson
 
+from epassport import loading, store
 from epassport import signals as names
-from epassport import store
 from epassport.catalog import Catalog, Publication
 from epassport.clock import Clock
 from epassport.commands import (
@@ -172,14 +172,16 @@ class Group:
             raise ValueError("a stream occurs twice in one group")
         read = {stream for envelope in envelopes for stream in envelope.reads}
         heads = await store.lock_streams(connection, streams, read - set(streams))
-        kept = await store.kept_answers(connection, envelopes)
         cases = [_Case(envelope, heads[envelope.stream]) for envelope in envelopes]
+        events, kept = await loading.load_with_answers(
+            connection,
+            self._catalog.codec,
+            [case.stream for case in cases if case.head.version > 0],
+            envelopes,
+        )
         for case in cases:
             _answer_early(case, kept)
         open_cases = [case for case in cases if case.outcome is None]
-        events = await store.load(
-            connection, self._catalog.codec, [c.stream for c in open_cases if c.head.version > 0]
-        )
         for case in open_cases:
             aggregate = self._catalog.aggregate_of(case.stream)
             case.state = aggregate.state_after(events.get(case.stream, ()))
@@ -192,7 +194,7 @@ class Group:
         streams = {stream for envelope in envelopes for stream in envelope.reads}
         if not streams:
             return {}
-        events = await store.load(connection, self._catalog.codec, streams)
+        events = await loading.load(connection, self._catalog.codec, streams)
         return {
             stream: self._catalog.aggregate_of(stream).state_after(events[stream])
             for stream in streams
@@ -378,7 +380,7 @@ class Group:
                     await effect(connection, fact, now)
 
 
-def _answer_early(case: _Case, kept: dict[tuple[str, str], store.KeptAnswer]) -> None:
+def _answer_early(case: _Case, kept: loading.Answers) -> None:
     """A kept answer, or an If-Match that does not hold, ends a command before it is decided."""
     key = case.envelope.idempotency
     answer = kept.get((key.scope, key.key)) if key is not None else None

@@ -21,6 +21,7 @@ from epassport.actor import service_actor
 from epassport.decider import StreamId
 from epassport.errors import Poison
 from epassport.events import Origin, Recorded
+from epassport.wire import MAX_RECORD_BYTES
 from epassport_contracts import ContractEvent, ServiceName
 from epassport_contracts.registry import Topic
 
@@ -41,6 +42,7 @@ class Cause(StrEnum):
     WRONG_SOURCE = "wrong-source"
     UNKNOWN_TYPE = "unknown-type"
     UNKNOWN_VERSION = "unknown-version"
+    RECORD_TOO_LARGE = "record-too-large"
     MALFORMED_EVENT = "malformed-event"
     BUG = "bug"  # it can be read, but applying it alone fails
     GAP = "gap"  # the record before it has not come yet
@@ -189,6 +191,8 @@ def read_event(raw: RawRecord, head: Head) -> Incoming:
     """Raises Poison."""
     if raw.value is None:
         raise Poison(Cause.NO_VALUE)
+    if len(raw.value) > MAX_RECORD_BYTES:  # before it is parsed: none of ours was ever sent
+        raise Poison(Cause.RECORD_TOO_LARGE)
     try:
         event = head.model.model_validate_json(raw.value)
     except ValidationError as error:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from epassport.commands import Envelope, Token
+from epassport.commands import Token
 from epassport.database import Connection
 from epassport.decider import Claim, Release, StreamId
 from epassport.errors import GroupConflict
@@ -40,87 +40,60 @@ async def lock_streams(
 
     Streams that are only read are held FOR SHARE, so that no command changes them meanwhile.
     Both kinds are locked in one order: two groups, each reading what the other writes, would
-    otherwise wait for each other.
+    otherwise wait for each other. Raises GroupConflict, rarely, where another has just made one.
     """
-    await connection.execute(
-        "INSERT INTO streams (stream_id) SELECT id FROM unnest($1::text[]) AS id"
-        " ON CONFLICT DO NOTHING",
-        sorted(written),
-    )
+    if not read:
+        return await _make_and_lock(connection, sorted(written))
+    await connection.execute(_MAKE, sorted(written))
     heads: dict[StreamId, Head] = {}
     order = sorted({*written, *read})
     for is_written, run in groupby(order, key=set(written).__contains__):
-        strength = "UPDATE" if is_written else "SHARE"
-        rows = await connection.fetch(
-            f"""
-            SELECT stream_id, version, sequence,
-                   GREATEST(last_transaction_id, pg_current_xact_id())::text AS transaction_id
-              FROM streams WHERE stream_id = ANY($1::text[])
-             ORDER BY stream_id FOR {strength}
-            """,  # noqa: S608 - one of two words
-            list(run),
-        )
+        rows = await connection.fetch(_LOCK if is_written else _SHARE, list(run))
         if is_written:
             heads |= {row["stream_id"]: _head_of(row) for row in rows}
     return heads
 
 
+async def _make_and_lock(
+    connection: Connection, written: Sequence[StreamId]
+) -> dict[StreamId, Head]:
+    """One statement, unless another group has made a stream while this one waited for it."""
+    rows = await connection.fetch(_MAKE_AND_LOCK, written)
+    heads = {row["stream_id"]: _head_of(row) for row in rows}
+    if missing := [stream for stream in written if stream not in heads]:
+        if any(row["stream_id"] > missing[0] for row in rows if not row["made"]):
+            raise GroupConflict("a stream made meanwhile comes before one that is locked already")
+        found = await connection.fetch(_LOCK, missing)
+        heads |= {row["stream_id"]: _head_of(row) for row in found}
+    return heads
+
+
+_MAKE = """
+INSERT INTO streams (stream_id) SELECT id FROM unnest($1::text[]) AS id ON CONFLICT DO NOTHING
+"""
+_HEAD = """
+SELECT stream_id, version, sequence,
+       GREATEST(last_transaction_id, pg_current_xact_id())::text AS transaction_id
+  FROM streams WHERE stream_id = ANY($1::text[])
+"""
+_LOCK = f"{_HEAD} ORDER BY stream_id FOR UPDATE"
+_SHARE = f"{_HEAD} ORDER BY stream_id FOR SHARE"
+
+# Missing ones are made before the first lock is taken: what was made must be known for the
+# condition, which always holds. Rows that this statement makes are invisible to its second half.
+_MAKE_AND_LOCK = f"""
+WITH made AS ({_MAKE} RETURNING stream_id)
+SELECT stream_id, 0 AS version, 0 AS sequence, pg_current_xact_id()::text AS transaction_id,
+       true AS made
+  FROM made
+ UNION ALL
+SELECT *, false
+  FROM ({_HEAD} AND (SELECT count(*) FROM made) >= 0 ORDER BY stream_id FOR UPDATE) AS held
+"""  # noqa: S608
+
+
 def _head_of(row: Record) -> Head:
     return Head(row["version"], row["sequence"], int(row["transaction_id"]))
-
-
-async def load(
-    connection: Connection, codec: EventCodec, streams: Collection[StreamId]
-) -> dict[StreamId, list[Any]]:
-    """Every event of the streams, in order of version."""
-    rows = await connection.fetch(
-        "SELECT stream_id, type, schema_version, data FROM events"
-        " WHERE stream_id = ANY($1::text[]) ORDER BY stream_id, version",
-        list(streams),
-    )
-    events: dict[StreamId, list[Any]] = {stream: [] for stream in streams}
-    for row in rows:
-        events[row["stream_id"]].append(
-            codec.decode(row["type"], row["schema_version"], row["data"])
-        )
-    return events
-
-
-@dataclass(frozen=True)
-class KeptAnswer:
-    body_hmac: bytes
-    reason: str | None
-    version: int
-    token: Token | None
-    answer: str
-
-
-async def kept_answers(
-    connection: Connection, envelopes: Sequence[Envelope]
-) -> dict[tuple[str, str], KeptAnswer]:
-    """Answers given before. Read under the stream locks: a twin in flight has committed."""
-    keys = [e.idempotency for e in envelopes if e.idempotency is not None]
-    if not keys:
-        return {}
-    rows = await connection.fetch(
-        """
-        SELECT i.scope, i.key, body_hmac, reason, version, transaction_id::text, position, answer
-          FROM unnest($1::text[], $2::text[]) AS asked (scope, key)
-          JOIN idempotency AS i ON i.scope = asked.scope AND i.key = asked.key
-        """,
-        [key.scope for key in keys],
-        [key.key for key in keys],
-    )
-    return {
-        (row["scope"], row["key"]): KeptAnswer(
-            row["body_hmac"],
-            row["reason"],
-            row["version"] or 0,
-            Token(int(row["transaction_id"]), row["position"]) if row["position"] else None,
-            row["answer"],
-        )
-        for row in rows
-    }
 
 
 async def open_waits(

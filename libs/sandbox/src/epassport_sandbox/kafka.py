@@ -113,6 +113,10 @@ class EmbeddedKafka:
         return self._folder / "data"
 
     @property
+    def bootstrap(self) -> str:
+        return f"{HOST}:{self._port}"
+
+    @property
     def child(self) -> Child:
         if self._child is None:
             raise StackUnavailable("Kafka has not been started")
@@ -132,7 +136,7 @@ class EmbeddedKafka:
             if await formatting.wait() != 0:
                 raise formatting.failure()
         running = await self._run("kafka", java, jars, "kafka.Kafka", str(properties))
-        broker = Kafka(f"{HOST}:{self._port}")
+        broker = Kafka(self.bootstrap)
         await running.until_ready(lambda: broker_not_ready(broker, self._port), within=START)
         return broker
 

@@ -21,7 +21,7 @@ from biometrics.record_commands import Shard
 from biometrics.record_events import BiometricRecord
 from biometrics.settings import BiometricsSettings
 from biometrics.thresholds import Threshold, Use
-from epassport import store
+from epassport import loading
 from epassport.blob_writer import BlobWriter
 from epassport.clock import Clock
 from epassport.database import Database
@@ -52,7 +52,7 @@ class App:
         """As it is now, or as it was at a version."""
         stream = record.stream(holder_id)
         async with self.database.connection() as connection:
-            events = (await store.load(connection, self.codec, [stream]))[stream]
+            events = (await loading.load(connection, self.codec, [stream]))[stream]
         state: BiometricRecord = record.aggregate.state_after(events[:version])
         return state
 

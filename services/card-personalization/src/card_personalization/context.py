@@ -17,9 +17,9 @@ from epassport.database import Database
 from epassport.errors import Unsafe
 from epassport.events import EventCodec
 from epassport.keyring import SubjectKeyring
+from epassport.loading import load
 from epassport.service import Essentials
 from epassport.signing import Signer, SigningPurpose
-from epassport.store import load
 
 SIGNING_PURPOSES = frozenset({SigningPurpose.DOCUMENT_SIGNER, SigningPurpose.CARD_QR})
 

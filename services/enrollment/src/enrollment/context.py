@@ -16,7 +16,7 @@ from enrollment import admission, application, handover, holder
 from enrollment.application_commands import Predecessor
 from enrollment.application_events import Application, Status
 from enrollment.holder_events import Holder
-from epassport import store
+from epassport import loading, store
 from epassport.clock import Clock
 from epassport.database import Database
 from epassport.decider import Aggregate, StreamId, key_of
@@ -111,7 +111,7 @@ class App:
 
     async def _state(self, aggregate: Aggregate, stream: StreamId) -> Any:
         async with self.database.connection() as connection:
-            events = await store.load(connection, self.codec, [stream])
+            events = await loading.load(connection, self.codec, [stream])
         return aggregate.state_after(events[stream])
 
 

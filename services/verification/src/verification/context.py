@@ -10,8 +10,8 @@ from epassport.clock import Clock
 from epassport.database import Database
 from epassport.errors import Unsafe
 from epassport.events import EventCodec
+from epassport.loading import load
 from epassport.service import Essentials
-from epassport.store import load
 from verification import document_status, presentation, relying_party
 from verification.published import Published
 from verification.settings import VerificationSettings
