@@ -316,11 +316,11 @@ async def test_a_record_of_10_mb_is_parked_unread_and_the_rest_flows(
     ]  # fmt: skip
     assert [len(text) for text in await notes(db)] == [room, 2]
     async with db.connection() as connection:
-        told = await connection.fetchrow(
-            "SELECT payload, headers->>'x-original-value-left-out' AS octets FROM outbox"
+        told = await connection.fetch(
+            "SELECT payload, (headers->>'x-original-value-left-out')::int > 10000000 FROM outbox"
             " ORDER BY position LIMIT 1"
         )
-    assert (told["payload"], int(told["octets"]) > 10_000_000) == (None, True)
+    assert [tuple(row) for row in told] == [(None, True)]
 
 
 async def test_a_bad_value_shows_in_no_column_but_the_value_itself(
