@@ -38,6 +38,14 @@ async def load(connection: Connection, codec: EventCodec, streams: Collection[St
     return events
 
 
+async def is_known(connection: Connection, stream: StreamId) -> bool:
+    """Whether anything was ever recorded of it."""
+    known: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT 1 FROM streams WHERE stream_id = $1 AND version > 0)", stream
+    )
+    return known
+
+
 async def load_with_answers(
     connection: Connection,
     codec: EventCodec,

@@ -9,6 +9,7 @@ reaction: retry sends its command again, reject says that the refusal was right
 
 Whoever waits for what was rejected hears of it in the domain's own way: from the stream's next
 deadline, or from a command of its aggregate. Each order is kept with who gave it and why.
+(docs/decisions/0036-what-may-be-ordered-for-an-overdue-wait.md)
 """
 
 import re

@@ -10,7 +10,7 @@ from epassport.clock import Clock
 from epassport.database import Database
 from epassport.errors import Unsafe
 from epassport.events import EventCodec
-from epassport.loading import load
+from epassport.loading import is_known, load
 from epassport.service import Essentials
 from verification import document_status, presentation, relying_party
 from verification.published import Published
@@ -27,8 +27,13 @@ class App:
     published: Published
     codec: EventCodec
 
+    async def knows(self, stream: StreamId) -> bool:
+        """Whether anything was recorded of it."""
+        async with self.database.connection() as connection:
+            return await is_known(connection, stream)
+
     async def events_of(self, stream: StreamId) -> list[Any]:
-        """Everything that was recorded of one thing; nothing of what nobody has heard of."""
+        """Everything that was recorded of one thing."""
         async with self.database.connection() as connection:
             events = await load(connection, self.codec, [stream])
         return events[stream]

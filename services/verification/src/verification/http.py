@@ -296,12 +296,12 @@ async def read_public_events(
 
 async def _known_party(call: Call[App], relying_party_id: str) -> None:
     """An id that nobody has heard of leaves no trace."""
-    if not await call.app.events_of(relying_party.stream(relying_party_id)):
+    if not await call.app.knows(relying_party.stream(relying_party_id)):
         raise NotFound
 
 
 async def _known_document(call: Call[App], document_ref: UUID) -> None:
-    if not await call.app.events_of(document_status.stream(document_ref)):
+    if not await call.app.knows(document_status.stream(document_ref)):
         raise NotFound
 
 
