@@ -40,6 +40,7 @@ CAPTURE, NEXT_CAPTURE, CASE, REF, CHECK = (UUID(int=n) for n in range(5, 10))
 
 ISSUER = "https://people.test"
 OPERATOR, SUPERVISOR = Officer(ISSUER, "operator"), Officer(ISSUER, "supervisor")
+NEXT_SUPERVISOR = Officer(ISSUER, "supervisor-2")
 FIRST, SECOND, THIRD = (Officer(ISSUER, f"adjudicator-{n}") for n in (1, 2, 3))
 AT_COUNTER, BESIDE = Officer(ISSUER, "hand-over"), Officer(ISSUER, "hand-over-2")
 

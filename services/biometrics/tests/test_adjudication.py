@@ -11,6 +11,7 @@ from enrolled import (
     FIRST,
     LATER,
     NEXT_CAPTURE,
+    NEXT_SUPERVISOR,
     OPERATOR,
     OTHER_HOLDER,
     SECOND,
@@ -51,7 +52,7 @@ WAIT = f"adjudication/{CASE}"
 
 
 def says(by: Officer, verdict: Verdict) -> Adjudicate:
-    is_supervisor = by == SUPERVISOR
+    is_supervisor = by in (SUPERVISOR, NEXT_SUPERVISOR)
     return Adjudicate(LATER, CASE, by, not is_supervisor, is_supervisor, verdict, "ridges")
 
 
@@ -195,10 +196,26 @@ def test_an_appeal_is_decided_by_a_supervisor_who_has_taken_no_part(
     verdict: Verdict, then: list[Event]
 ) -> None:
     life = [*CONFIRMED_LIFE, APPEALED]
-    given(*life).when(says(SUPERVISOR, verdict)).then(answered(SUPERVISOR, verdict), *then)
+    by = NEXT_SUPERVISOR
+    given(*life).when(says(by, verdict)).then(answered(by, verdict), *then)
     promoted = replace(says(FIRST, verdict), is_supervisor=True)
     given(*life).when(promoted).then_refused(Reason.FOUR_EYES)
     given(*life).when(says(THIRD, verdict)).then_refused(Reason.CASE_ESCALATED)
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_who_recorded_an_appeal_does_not_decide_it(verdict: Verdict) -> None:
+    life = [*CONFIRMED_LIFE, APPEALED]
+    given(*life).when(says(SUPERVISOR, verdict)).then_refused(Reason.FOUR_EYES)
+    namesake = Officer("https://elsewhere.test", SUPERVISOR.subject)
+    decided = replace(says(namesake, SAME), is_supervisor=True)
+    given(*life).when(decided).then(answered(namesake, SAME), CONFIRMED)
+
+
+def test_who_decided_a_case_may_record_its_appeal_and_decides_no_more() -> None:
+    life = [*SPLIT, answered(SUPERVISOR, SAME), CONFIRMED]
+    given(*life).when(APPEAL).then(APPEALED)
+    given(*life, APPEALED).when(says(SUPERVISOR, DIFFERENT)).then_refused(Reason.FOUR_EYES)
 
 
 def test_an_appeal_that_waits_too_long_is_overdue() -> None:

@@ -168,6 +168,38 @@ async def test_a_case_is_shown_to_whoever_it_waits_for_alone(bureau: Bureau, cas
     assert await seen("supervisor-1", Role.SUPERVISOR) == 200
 
 
+async def test_who_recorded_an_appeal_neither_sees_nor_decides_it(
+    bureau: Bureau, case: UUID
+) -> None:
+    async def told(who: str, language: str) -> str:
+        headers = {"Authorization": f"Bearer {token(bureau, who, Role.SUPERVISOR)}"}
+        for path in (f"/adjudications/{case}", "/adjudications"):
+            url = f"{bureau.url}{path}?language={language}"
+            page = await bureau.http.get(url, headers=headers)
+            assert (page.status_code, WORDS[language]["appealed"] in page.text) == (200, True)
+        return page.text
+
+    path = f"/adjudications/{case}/decisions"
+    same = {"verdict": Verdict.SAME_PERSON, "reason_code": "ridges-agree"}
+    for who in ("adjudicator-1", "adjudicator-2"):
+        await bureau.post(path, same, Role.ADJUDICATOR, who=who)
+    appeal = {"reason_code": "twin-brother"}
+    role, recorder, other = Role.SUPERVISOR, "supervisor-1", "supervisor-2"
+    recorded = await bureau.post(f"/adjudications/{case}/appeals", appeal, role, who=recorder)
+    assert recorded.is_success
+    await bureau.escalated(case)
+    seen = await bureau.asked(f"/adjudications/{case}", recorder, role)
+    assert (seen.status_code, seen.json()["reason"]) == (409, "biometrics-four-eyes")
+    listed = await bureau.get("/adjudications", role, who=recorder)
+    assert str(case) not in {each["case_id"] for each in listed["adjudications"]}
+    decided = await bureau.post(path, same, role, who=recorder)
+    assert (decided.status_code, decided.json()["reason"]) == (409, "biometrics-four-eyes")
+    for language in ("ru", "en"):
+        assert recorder not in await told(other, language)
+    differ = {"verdict": Verdict.DIFFERENT_PERSONS, "reason_code": "ridges-differ"}
+    assert (await bureau.post(path, differ, role, who=other)).is_success
+
+
 async def test_the_page_names_nobody_and_keeps_nothing(bureau: Bureau, case: UUID) -> None:
     headers = {"Authorization": f"Bearer {token(bureau, 'adjudicator-3', Role.ADJUDICATOR)}"}
     answer = await bureau.http.get(f"{bureau.url}/adjudications/{case}", headers=headers)

@@ -3,7 +3,8 @@
 - Two different adjudicators, neither of them the officer who took the samples, answer
   without knowing of each other; nothing is ever rejected by a score.
 - Both the same: decided. Otherwise a supervisor who has taken no part decides.
-- A confirmed duplicate can be appealed once; then one more supervisor decides.
+- A confirmed duplicate can be appealed once; then one more supervisor decides, who has neither
+  answered nor recorded the appeal.
 - A dismissed suspicion accepts the samples, where the kind's own-record rule holds as well.
 """
 
@@ -52,7 +53,7 @@ def adjudicate(command: Adjudicate, record: BiometricRecord) -> Decided:
     if said is not None and not case.is_escalated:
         return [] if said is command.verdict else Refused(Reason.ALREADY_ANSWERED)
     enrolment = record.enrolment(case.application_id)
-    if command.by == enrolment.officer or said is not None:
+    if command.by in (enrolment.officer, case.appealed_by) or said is not None:
         return Refused(Reason.FOUR_EYES)
     if refusal := _not_this_role(command, case):
         return Refused(refusal)

@@ -49,6 +49,7 @@ async def read_adjudication(case_id: UUID, view: View[App]) -> Response:
         {
             "case_id": case_id,
             "state": case.state,
+            "appealed": case.appealed,
             "requested_at": case.requested_at,
             "applicant": _shown(case.applicant),
             "others": [_shown(other) for other in case.others],
@@ -86,7 +87,7 @@ async def decide_adjudication(case_id: UUID, body: DecisionBody, call: Call[App]
 
 @routes.command("appeal-adjudication", "/v1/adjudications/{case_id}/appeals")
 async def appeal(case_id: UUID, body: AppealBody, call: Call[App]) -> Outcome:
-    """Opens the case again, for a supervisor who has taken no part."""
+    """Opens the case again, for a supervisor who has taken no part and is not this one."""
     holder_id = await _holder_of(call, case_id)
     command = Appeal(call.now, case_id, Officer.of(call.actor), body.reason_code)
     return await call.send(record.stream(holder_id), command)

@@ -42,6 +42,7 @@ class Side:
 class CaseView:
     case_id: UUID
     state: str
+    appealed: bool
     overdue: bool
     requested_at: datetime
     applicant: Side
@@ -50,7 +51,8 @@ class CaseView:
 
 async def open_case(view: View[App], case_id: UUID) -> CaseView:
     """Opened for this person, each holder's audited. Raises Problem: closed, unknown, answered by
-    the reader, of samples that the reader took, or not for the reader's role to answer."""
+    the reader, of samples that the reader took, appealed through the reader, or not for the
+    reader's role to answer."""
     async with view.database.connection() as connection:
         tables = readmodel.records.on(connection)
         case = await readmodel.case_of(tables, case_id)
@@ -60,14 +62,20 @@ async def open_case(view: View[App], case_id: UUID) -> CaseView:
             raise Problem(Reason.CASE_CLOSED)
         if view.actor.name in case["answered_by"]:
             raise Problem(Reason.ALREADY_ANSWERED)
-        if view.actor.name == case["officer"]:
+        if view.actor.name in (case["officer"], case["appealed_by"]):
             raise Problem(Reason.FOUR_EYES)
         if case["state"] not in states_of(view.actor):
             raise Problem(_OTHERS[case["state"]])
         rows = await readmodel.pictures_in(tables, case)
     applicant, *others = [await _side(view, row) for row in rows]
     return CaseView(
-        case_id, case["state"], case["overdue"], case["requested_at"], applicant, tuple(others)
+        case_id,
+        case["state"],
+        case["appealed_by"] is not None,
+        case["overdue"],
+        case["requested_at"],
+        applicant,
+        tuple(others),
     )
 
 

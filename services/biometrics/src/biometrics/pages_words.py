@@ -11,6 +11,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "overdue": "срок прошёл",
         "open": "двое сверяющих",
         "escalated": "мнения разошлись: решает руководитель",
+        "appealed": "обжаловано: решает руководитель, который в деле не участвовал"
+        " и жалобу не принимал",
         "applicant": "Заявитель",
         "other": "Кандидат",
         "candidates": "Кандидаты",
@@ -57,6 +59,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "overdue": "overdue",
         "open": "two adjudicators",
         "escalated": "they disagreed: a supervisor decides",
+        "appealed": "appealed: a supervisor decides who has taken no part"
+        " and has not recorded the appeal",
         "applicant": "Applicant",
         "other": "Candidate",
         "candidates": "Candidates",

@@ -235,19 +235,12 @@ async def case_answered(wave: Sequence[Recorded[AdjudicatorDecided]], tables: Ta
 
 _STATE: Mapping[type, tuple[str | None, bool | None]] = {  # state, is it overdue?
     AdjudicationEscalated: ("escalated", False),
-    AppealOpened: ("escalated", False),
     AdjudicationOverdue: (None, True),
     DuplicateConfirmed: ("closed", None),
     DuplicateDismissed: ("closed", None),
 }
 
-CaseMoved = (
-    AdjudicationEscalated
-    | AppealOpened
-    | AdjudicationOverdue
-    | DuplicateConfirmed
-    | DuplicateDismissed
-)
+CaseMoved = AdjudicationEscalated | AdjudicationOverdue | DuplicateConfirmed | DuplicateDismissed
 
 
 @records.projects(*_STATE)
@@ -268,6 +261,23 @@ async def case_moved(wave: Sequence[Recorded[CaseMoved]], tables: Tables) -> int
     )
 
 
+@records.projects(AppealOpened)
+async def case_appealed(wave: Sequence[Recorded[AppealOpened]], tables: Tables) -> int:
+    """Through whom, so that this person is not asked to decide it."""
+    return await tables.upsert(
+        """
+        UPDATE {adjudication} AS known
+           SET state = 'escalated', overdue = false, appealed_by = new.actor,
+               version = new.version
+          FROM unnest($1::uuid[], $2::text[], $3::int[]) AS new (case_id, actor, version)
+         WHERE known.case_id = new.case_id AND known.version < new.version
+        """,
+        [event.fact.case_id for event in wave],
+        [event.actor.name for event in wave],
+        [event.version for event in wave],
+    )
+
+
 async def enrolments_of(tables: Tables, holder_id: UUID) -> list[Record]:
     """Oldest change first."""
     return await tables.fetch(
@@ -277,13 +287,15 @@ async def enrolments_of(tables: Tables, holder_id: UUID) -> list[Record]:
 
 
 async def cases_for(tables: Tables, actor: Actor, states: Collection[str]) -> list[Record]:
-    """Cases this person may answer, the oldest first: not answered before, not enrolled by them."""
+    """Cases this person may answer, the oldest first: neither answered before nor enrolled by
+    them, nor appealed through them."""
     return await tables.fetch(
         """
-        SELECT c.case_id, c.state, c.overdue, c.requested_at
+        SELECT c.case_id, c.state, c.appealed_by IS NOT NULL AS appealed, c.overdue,
+               c.requested_at
           FROM {adjudication} AS c JOIN {enrolment} AS e USING (application_id)
          WHERE c.state = ANY($1::text[]) AND NOT $2 = ANY(c.answered_by)
-           AND e.officer IS DISTINCT FROM $2
+           AND e.officer IS DISTINCT FROM $2 AND c.appealed_by IS DISTINCT FROM $2
          ORDER BY c.requested_at, c.case_id LIMIT $3
         """,
         list(states),

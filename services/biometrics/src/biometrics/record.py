@@ -176,10 +176,11 @@ def evolve(record: BiometricRecord, event: Event) -> BiometricRecord:
         case DuplicateConfirmed(_, case_id, application_id):
             confirmed = _with_enrolment(record, application_id, status=Status.DUPLICATE)
             return _with_case(confirmed, case_id, is_closed=True)
-        case AppealOpened(_, case_id, application_id):
+        case AppealOpened(_, case_id, application_id, by):
             suspected = _with_enrolment(record, application_id, status=Status.SUSPECTED)
-            again = {"is_escalated": True, "is_closed": False, "was_appealed": True}
-            return _with_case(suspected, case_id, **again)
+            return _with_case(
+                suspected, case_id, is_escalated=True, is_closed=False, appealed_by=by
+            )
         case DuplicateDismissed(_, case_id):
             return _with_case(record, case_id, is_closed=True)
         case BiometricsAccepted(_, application_id):

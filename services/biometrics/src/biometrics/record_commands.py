@@ -188,7 +188,7 @@ class Adjudicate:
 
 @dataclass(frozen=True)
 class Appeal:
-    """The applicant says that it is not so; a supervisor records it."""
+    """The applicant says that it is not so; a supervisor records it, and another decides."""
 
     at: datetime
     case_id: UUID

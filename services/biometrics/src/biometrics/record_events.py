@@ -305,15 +305,20 @@ class Enrolment:
 
 @dataclass(frozen=True)
 class Case:
-    """verdicts: of all who answered, in the order they came. was_appealed: this happens once.
-    classes: of those whom the applicant is compared with."""
+    """verdicts: of all who answered, in the order they came. appealed_by: who recorded the
+    appeal. classes: of those whom the applicant is compared with."""
 
     application_id: UUID
     classes: tuple[ScoreClass, ...] = ()
     verdicts: Mapping[Officer, Verdict] = field(default_factory=dict)
     is_escalated: bool = False
     is_closed: bool = False
-    was_appealed: bool = False
+    appealed_by: Officer | None = None
+
+    @property
+    def was_appealed(self) -> bool:
+        """This happens once."""
+        return self.appealed_by is not None
 
 
 @dataclass(frozen=True)
