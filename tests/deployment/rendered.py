@@ -21,7 +21,7 @@ COMPONENT = "app.kubernetes.io/component"
 
 @dataclass(frozen=True)
 class Pod:
-    """A workload's pods. owner: kind/name of the Deployment or Job."""
+    """A workload's pods. owner: kind/name of the Deployment, Job or CronJob."""
 
     owner: str
     labels: Mapping[str, str]
@@ -58,8 +58,9 @@ def of_kind(objects: list[Object], *kinds: str) -> list[Object]:
 
 
 def pods(objects: list[Object]) -> Iterator[Pod]:
-    for item in of_kind(objects, "Deployment", "Job"):
-        template = item["spec"]["template"]
+    for item in of_kind(objects, "Deployment", "Job", "CronJob"):
+        begun = item["spec"]["jobTemplate"] if item["kind"] == "CronJob" else item
+        template = begun["spec"]["template"]
         owner = f"{item['kind']}/{item['metadata']['name']}"
         yield Pod(owner, template["metadata"]["labels"], template["spec"])
 

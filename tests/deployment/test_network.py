@@ -79,7 +79,7 @@ def test_only_the_gateway_calls_serve_and_only_monitoring_the_others(objects: li
         match pod.component:
             case "serve":
                 assert called == {(GATEWAY, "http"), (MONITORING, "http")}, pod.owner
-            case "migrate":
+            case "migrate" | "filter-audit":
                 assert called == set(), pod.owner
             case _:
                 assert called == {(MONITORING, "health")}, pod.owner

@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from importlib.util import find_spec
 
+from biometrics import audit
 from epassport.entrypoints import Command
 from epassport_contracts import ServiceName
 from tests.deployment.rendered import (
@@ -17,6 +19,7 @@ from tests.deployment.rendered import (
     selects,
 )
 from tests.deployment.services import build_service, package_of
+from tests.deployment.test_settings import environment_of
 from tools.kubernetes_versions import names
 
 # What a Deployment runs for ever; `all` is for small installations, the others are run by people.
@@ -44,9 +47,14 @@ def test_each_service_has_a_deployment_for_every_process_it_runs(objects: list[O
 def test_a_process_is_named_and_started_by_its_entrypoint(objects: list[Object]) -> None:
     for pod in _of_services(objects):
         (container,) = pod.containers
-        assert container["args"] == [pod.component], pod.owner
         package = package_of(ServiceName(pod.service))
-        assert container["command"] == ["python", "-m", package], pod.owner
+        if pod.owner.startswith("CronJob/"):
+            _, _, module = container["command"]
+            assert module.startswith(f"{package}."), pod.owner
+            assert find_spec(module) is not None, pod.owner
+        else:
+            assert container["args"] == [pod.component], pod.owner
+            assert container["command"] == ["python", "-m", package], pod.owner
         assert container["image"].startswith(f"epassport/{pod.service}:"), pod.owner
         assert pod.owner.split("/")[1].startswith(f"{pod.service}-{pod.component}"), pod.owner
 
@@ -146,6 +154,36 @@ def test_jobs_carry_the_version_they_bring_a_cluster_to(objects: list[Object]) -
         assert job["spec"]["backoffLimit"] > 0
         assert job["spec"]["activeDeadlineSeconds"] > 0
         assert job["spec"]["ttlSecondsAfterFinished"] > 0
+
+
+def test_the_filter_is_audited_every_night_wherever_it_is_used(objects: list[Object]) -> None:
+    """And nowhere else: an exhaustive search leaves nothing to count."""
+    (job,) = of_kind(objects, "CronJob")
+    (pod,) = [pod for pod in pods(objects) if pod.owner.startswith("CronJob/")]
+    assert (pod.service, pod.component) == (ServiceName.BIOMETRICS, audit.NAME)
+    filtered = environment_of(objects, pod)["EPASSPORT_ENGINE_SEARCH"] == "filtered"
+    assert job["spec"]["suspend"] is not filtered
+    assert job["spec"]["schedule"].split()[2:] == ["*", "*", "*"], "every day"
+    assert job["spec"]["concurrencyPolicy"] == "Forbid"
+    begun = job["spec"]["jobTemplate"]["spec"]
+    assert begun["template"]["spec"]["restartPolicy"] == "Never"
+    assert begun["activeDeadlineSeconds"] > 0
+    assert begun["backoffLimit"] == 0, "asked again, it asks about others"
+
+
+def test_the_audit_has_the_files_and_the_room_of_who_searches(objects: list[Object]) -> None:
+    """It is written out by itself, beside the patches from which all other pods are made."""
+    (own,) = [pod for pod in pods(objects) if pod.owner.startswith("CronJob/")]
+    (work,) = [p for p in pods(objects) if (p.service, p.component) == (own.service, "work")]
+    own_volumes, volumes = ({v["name"]: v for v in p.spec["volumes"]} for p in (own, work))
+    assert own_volumes == volumes
+    assert own.spec["securityContext"] == work.spec["securityContext"]
+    for name in ("envFrom", "image", "resources", "securityContext"):
+        assert own.containers[0][name] == work.containers[0][name], name
+    own_mounts, mounts = (
+        {m["name"]: m for m in p.containers[0]["volumeMounts"]} for p in (own, work)
+    )
+    assert own_mounts == mounts
 
 
 def test_topics_and_access_rules_are_those_of_the_contracts(objects: list[Object]) -> None:

@@ -44,6 +44,7 @@ PAGE = 500
 FOLLOW_SECONDS = 2.0  # how long an erased template may stay in the engine's memory
 REACH_SECONDS = 20.0
 FIRST_CANDIDATES = 32
+BEFORE_ALL = UUID(int=0)
 
 log = structlog.get_logger(__name__)
 
@@ -227,11 +228,13 @@ class Gallery:
             if count % PAGE == 0:
                 log.info("gallery-fills", references=count, total=size // self._shard.of)
 
-    async def references(self, shard: Shard | None = None) -> AsyncIterator[tuple[str, Fingers]]:
-        """Every capture with its templates; an erased person's is missing. shard: another than
-        the one that is kept here, or `WHOLE`."""
+    async def references(
+        self, shard: Shard | None = None, *, after: UUID = BEFORE_ALL
+    ) -> AsyncIterator[tuple[str, Fingers]]:
+        """Every capture behind `after`, in the order of their ids, with its templates; an erased
+        person's is missing. shard: another than the one that is kept here, or `WHOLE`."""
         wanted = shard or self._shard
-        last = UUID(int=0)
+        last = after
         while True:
             async with self._database.connection() as connection:
                 tables = gallery_readmodel.gallery.on(connection)
