@@ -9,11 +9,11 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import orjson
-from asyncpg.pgproto.pgproto import UUID as _uuid  # noqa: N811 - the driver's, made in a fifth
 from pydantic import TypeAdapter
 
 from epassport.actor import Actor
 from epassport.decider import Aggregate, StreamId, key_of
+from epassport.ids import read_id
 
 E_co = TypeVar("E_co", covariant=True)
 
@@ -140,8 +140,8 @@ def decode_origin(data: str) -> Origin:
     causation = tree["causation_id"]
     return Origin(
         _decode_actor(orjson.dumps(tree["actor"])),
-        _uuid(tree["correlation_id"]),
-        None if causation is None else _uuid(causation),
+        read_id(tree["correlation_id"]),
+        None if causation is None else read_id(causation),
     )
 
 

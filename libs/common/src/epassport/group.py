@@ -7,14 +7,12 @@ needs to retry a version conflict; READ COMMITTED is enough.
 """
 
 import json
-import secrets
-import time
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Protocol
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import asyncpg
 import orjson
@@ -45,6 +43,7 @@ from epassport.decider import (
 )
 from epassport.errors import Erased, GroupConflict, RecordTooLarge, TransactionTooLong
 from epassport.events import Origin, Recorded, encode_origin
+from epassport.ids import named_id, new_id
 from epassport.outbox import shard_of
 from epassport.personal import Personal
 from epassport.signals import Signals
@@ -272,7 +271,7 @@ class Group:
             sealed = _seal(fact, keys)
             state = aggregate.evolve(state, sealed)
             recorded = Recorded(
-                sealed, case.stream, version, 0, case.head.transaction_id, _event_id(), origin, now
+                sealed, case.stream, version, 0, case.head.transaction_id, new_id(), origin, now
             )
             name, schema_version, data = self._catalog.codec.encode(sealed)
             rows.events.append(
@@ -330,7 +329,7 @@ class Group:
         """New data keys travel with the append that needed them first."""
         first = next(case for case in cases if case.facts)
         cause = Recorded(
-            message, first.stream, 0, 0, first.head.transaction_id, _event_id(),
+            message, first.stream, 0, 0, first.head.transaction_id, new_id(),
             first.envelope.origin, message.at,
         )  # fmt: skip
         publication = Publication(message, SUBJECT_KEYS, message.record_key())
@@ -360,7 +359,7 @@ class Group:
             follow_up = Origin(event.actor, event.origin.correlation_id, event.event_id)
             rows.tasks.append(
                 (
-                    uuid5(event.event_id, start.kind),
+                    named_id(event.event_id, start.kind),
                     start.kind,
                     event.stream,
                     orjson.dumps(start.input, option=orjson.OPT_NON_STR_KEYS).decode(),
@@ -506,12 +505,3 @@ def _outcome_of(case: _Case) -> Outcome:
     if case.outcome is None:
         raise AssertionError("every command has an outcome once the group is written")
     return case.outcome
-
-
-def _event_id() -> UUID:
-    """UUIDv7 (RFC 9562 §5.7): time-ordered, so that the unique index stays local."""
-    milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds << 80) | secrets.randbits(80)
-    value = value & ~(0xF << 76) | (0x7 << 76)
-    value = value & ~(0x3 << 62) | (0x2 << 62)
-    return UUID(int=value)

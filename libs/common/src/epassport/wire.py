@@ -7,10 +7,11 @@ names are lower-case. The value is the event's JSON, in which personal data is s
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from epassport.catalog import Publication
 from epassport.events import Recorded
+from epassport.ids import named_id
 from epassport_contracts import ServiceName
 from epassport_contracts.registry import BY_NAME
 
@@ -27,7 +28,7 @@ class Record:
 
 def event_id_on(topic: str, event_id: UUID) -> UUID:
     """The id of a domain event's publication on a topic: the same however often it is made."""
-    return uuid5(event_id, topic)
+    return named_id(event_id, topic)
 
 
 def record_of(
