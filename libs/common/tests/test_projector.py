@@ -92,6 +92,28 @@ async def test_a_page_that_another_reader_read_tells_how_old_it_is(db: Database)
     assert (len(following.events), following.signals) == (1, 6)
 
 
+async def test_readers_at_the_end_ask_once_until_a_signal_or_the_shortest_pause(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = OwnPages(db, catalog().codec)
+    monkeypatch.setattr("epassport.projector.SOONEST_SECONDS", 3600.0)
+    assert not (await pages.after(START, 5)).events
+    await put_boxes(db, "a")
+    assert not (await pages.after(START, 5)).events
+    assert len((await OwnPages(db, catalog().codec).after(START, 5)).events) == 1
+    assert len((await pages.after(START, 6)).events) == 1
+
+
+async def test_an_end_is_looked_for_anew_after_the_shortest_pause(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = OwnPages(db, catalog().codec)
+    monkeypatch.setattr("epassport.projector.SOONEST_SECONDS", 0.0)
+    assert not (await pages.after(START, 5)).events
+    await put_boxes(db, "a")
+    assert len((await pages.after(START, 5)).events) == 1
+
+
 async def test_a_page_says_that_more_is_there_which_may_not_be_read_yet(db: Database) -> None:
     pages = OwnPages(db, catalog().codec)
     async with db.pool.acquire() as late, late.transaction():
@@ -99,7 +121,7 @@ async def test_a_page_says_that_more_is_there_which_may_not_be_read_yet(db: Data
         await put_boxes(db, "a")
         page = await pages.after(START, 0)
         assert (len(page.events), page.hidden) == (0, True)
-    page = await pages.after(START, 0)
+    page = await pages.after(START, 1)
     assert (len(page.events), page.hidden) == (1, False)
 
 

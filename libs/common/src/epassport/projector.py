@@ -7,6 +7,7 @@ one: two replicas may read the same events, one of them moves the checkpoint.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -23,7 +24,7 @@ from epassport.passing import Passing
 from epassport.reactions import Keep, Reaction, Send, record_refusal
 from epassport.readmodel import ReadModel, fill
 from epassport.records import Incoming
-from epassport.signals import EVENTS, Signals
+from epassport.signals import EVENTS, SOONEST_SECONDS, Signals
 from epassport_contracts import ContractEvent
 from epassport_contracts.registry import TOPICS, Topic
 
@@ -71,18 +72,21 @@ class Page:
     signals: int
 
 
-_NOTHING = Page([], hidden=False, signals=-1)
+UNKNOWN = -1  # number of signals; then nobody else's end is believed
+_NOTHING = Page([], hidden=False, signals=-2)
 
 
 class OwnPages:
     """Pages of the own store, read and decoded once for all readers of a process: a page stays
-    right for every reader that stands at its place."""
+    right for every reader that stands at its place. That there is nothing more holds until the
+    next signal, or as long as the shortest pause: readers at the end look at the same moments."""
 
     def __init__(self, database: Database, codec: EventCodec) -> None:
         self.passing = Passing(database)
         self._database = database
         self._codec = codec
         self._kept: dict[Token, Page] = {}
+        self._end: tuple[float, Token, Page] = (0.0, START, _NOTHING)
         self._reading = asyncio.Lock()
 
     async def after(self, seen: Token, signals: int) -> Page:
@@ -90,11 +94,17 @@ class OwnPages:
         async with self._reading:
             if seen in self._kept:
                 return self._kept[seen]
+            found_at, end, page = self._end
+            fresh = page.signals == signals != UNKNOWN and monotonic() - found_at < SOONEST_SECONDS
+            if end == seen and fresh:
+                return page
             async with self._database.connection() as connection:
                 events, hidden = await store.read_page(connection, self._codec, seen, PAGE)
             page = Page(events, hidden, signals)
             if events:
                 self._kept[seen] = page
+            else:
+                self._end = (monotonic(), seen, page)
             while len(self._kept) > KEPT_PAGES:
                 del self._kept[next(iter(self._kept))]
             return page
@@ -156,10 +166,10 @@ class StoreReader:
                 lull.seen = self._page.signals  # what came after it was read has raised another
                 await lull.pause(hidden=self._page.hidden or self._seen is None)
 
-    async def step(self, signals: int = 0) -> int:
+    async def step(self, signals: int = UNKNOWN) -> int:
         """Apply one page; returns how many events it held, 0 when there is nothing new.
 
-        signals: how many there were when the caller looked.
+        signals: how many there were when the caller looked
         """
         seen = self._seen or await self._checkpoint()
         self._page = await self._pages.after(seen, signals)
