@@ -36,7 +36,7 @@ class BiometricsSettings(Settings):
     )
     engine_search: Literal["exhaustive", "filtered"] = Field(
         default="exhaustive",
-        description="`filtered`: only the likeliest 2 % are compared; its model was trained on"
+        description="`filtered`: only the likeliest 1 % are compared; its model was trained on"
         " generated fingers, so production needs its own",
     )
     engine_expectations: Path | None = Field(

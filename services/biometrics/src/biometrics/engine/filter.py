@@ -25,7 +25,7 @@ Vectors = NDArray[np.float32]
 NEAR_PIXELS = 130.0  # of 500 dpi: further apart, skin stretches too much between them
 BINS = (8, 16, 8)  # distance, bearing, turn
 LENGTH = 128
-PENETRATION = 0.02  # the share of the gallery that is compared; 5 % took 1.7 s at 100,000 persons
+PENETRATION = 0.01  # the share that is compared, at 100,000 persons within a second of a core
 AT_LEAST = 400  # below this many references the filter would save nothing worth a miss
 MODEL = "filter_model.npz"
 
