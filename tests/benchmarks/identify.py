@@ -24,7 +24,7 @@ from tests.benchmarks.harness import Better, Row
 from tests.benchmarks.identify_bare import CLASSES, LIBS, bare_loop, cpu_seconds
 
 FINGERS, COPIES = 200, 20
-ROUNDS, COLD_ROUNDS = 12, 3  # the first ones compile
+ROUNDS, COLD_ROUNDS = 12, 6  # the first ones compile
 THREADED = 20_000  # templates
 HEAP_TARGET_KB = 18.0
 LAG_LIMIT_MS = 10.0

@@ -20,7 +20,7 @@ import jpype
 CACHE = Path(os.environ.get("EPASSPORT_CACHE") or Path(__file__).parents[2] / ".cache")
 LIBS, CLASSES = CACHE / "sourceafis-libs", CACHE / "sourceafis-classes"
 # As the worker's, so that both loops are compiled and collected alike.
-FLAGS = ("-XX:-TieredCompilation", "-XX:+UseSerialGC")
+FLAGS = ("-XX:-TieredCompilation", "-XX:+UseSerialGC", "-XX:+UseTransparentHugePages")
 
 _CPU_OF_PROCESS = 2  # CPUCLOCK_SCHED of clock_gettime(2), for a process
 

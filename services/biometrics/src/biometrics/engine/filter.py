@@ -57,7 +57,7 @@ class GalleryFilter:
                 plane[row] = 0
 
     def shortlist(self, positions: Sequence[int], templates: Sequence[bytes]) -> NDArray[np.int32]:
-        """Rows in no order, those that are likest over all fingers together."""
+        """Rows in their order, those that are likest over all fingers together."""
         wanted = max(AT_LEAST, int(np.ceil(self._size * PENETRATION)))
         if wanted >= self._size:
             return np.arange(self._size, dtype=np.int32)
@@ -72,7 +72,7 @@ class GalleryFilter:
                     total[:known] += plane[:known] @ probe
         likeness = np.maximum(like, crossed)
         best = np.argpartition(likeness, self._size - wanted)[-wanted:]
-        return best.astype(np.int32)
+        return np.sort(best).astype(np.int32)  # as they lie in memory
 
     def _plane(self, position: int) -> Vectors:
         """Grown by doubling, as the engine's rows are."""
