@@ -124,7 +124,7 @@ class Statements:
 async def count_statements(database: Database) -> Statements:
     """Of a pool of one connection, from now on."""
     statements = Statements()
-    async with database.pool.acquire() as connection:
+    async with database.connection() as connection:
         connection.add_query_logger(statements)
     return statements
 

@@ -82,10 +82,16 @@ class SchemaMismatch(Exception):
 
 
 class Database:
-    """A pool of connections to one service's database."""
+    """A pool of connections to one service's database.
+
+    A connection that did its work well is kept at hand for the next: handing it back to the
+    driver's pool and taking it again costs more than a statement. All others go back there.
+    """
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self.pool = pool
+        self._free = asyncio.Semaphore(pool.get_max_size())
+        self._at_hand: list[asyncpg.pool.PoolConnectionProxy[asyncpg.Record]] = []
 
     @classmethod
     async def connect(
@@ -104,12 +110,28 @@ class Database:
         return cls(pool)
 
     async def close(self) -> None:
+        while self._at_hand:
+            await self.pool.release(self._at_hand.pop())
         await self.pool.close()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        async with self.pool.acquire() as connection:
-            yield connection
+        async with self._free:
+            connection = await self._take()
+            try:
+                yield connection
+            except BaseException:
+                await self.pool.release(connection)
+                raise
+            self._at_hand.append(connection)
+
+    async def _take(self) -> "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]":
+        while self._at_hand:
+            connection = self._at_hand.pop()
+            if not connection.is_closed():
+                return connection
+            await self.pool.release(connection)
+        return await self.pool.acquire()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -119,7 +141,7 @@ class Database:
         still open; kept, it once replayed answers that were later missing.
         Raises TransactionTooLong, with nothing written.
         """
-        async with self.pool.acquire() as connection:
+        async with self.connection() as connection:
             transaction = connection.transaction()
             bound = asyncio.timeout(TRANSACTION_SECONDS)
             actions: list[Callable[[], None]] = []
