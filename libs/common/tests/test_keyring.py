@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
-from kafka_notes import clients_of, consuming, headers_of, new_topic, until, wire, write
+from kafka_notes import Notes, clients_of, consuming, headers_of, new_topic, until, wire, write
 
 from epassport import blobs
 from epassport.actor import Actor, Channel, Role, service_actor
@@ -486,19 +486,15 @@ class Letter(ContractEvent):
     number: Sealed[str]
 
 
-class Letters:
-    """Copies what is sealed, as every consuming transaction does (a `SliceHandler`)."""
+class Letters(Notes):
+    """Copies what is sealed, as every consuming transaction does."""
 
     name = "letters"
     types = frozenset({"Letter"})
-    one_per_stream = False
 
     def __init__(self, topic: Topic) -> None:
-        self.topics = (topic.name,)
+        super().__init__(topic)
         self.copied: list[Sealed[str]] = []
-
-    def streams_of(self, _record: Incoming) -> frozenset[str]:
-        return frozenset()
 
     async def apply(self, _connection: Connection, records: Sequence[Incoming]) -> None:
         for record in records:
