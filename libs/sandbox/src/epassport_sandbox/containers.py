@@ -24,7 +24,7 @@ from testcontainers.core.container import DockerContainer
 
 from epassport_contracts import ServiceName
 from epassport_sandbox.container_process import ContainerProcess
-from epassport_sandbox.errors import SandboxError
+from epassport_sandbox.errors import first_of_ours
 from epassport_sandbox.images import (
     KAFKA,
     POSTGRES,
@@ -198,8 +198,8 @@ class ContainerStack:
                 async with asyncio.TaskGroup() as starting:
                     starting.create_task(self._start_postgres(self._folder / "postgres.log"))
                     starting.create_task(self._start_kafka(self._folder / "kafka.log"))
-            except* SandboxError as errors:
-                raise errors.exceptions[0] from None
+            except ExceptionGroup as errors:
+                raise first_of_ours(errors) from None
             self._cleanup = cleanup.pop_all()
         return self
 

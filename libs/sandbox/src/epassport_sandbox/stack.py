@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from epassport_sandbox.errors import SandboxError, StackUnavailable
+from epassport_sandbox.errors import SandboxError, StackUnavailable, first_of_ours
 from epassport_sandbox.kafka import EmbeddedKafka, Kafka
 from epassport_sandbox.postgres import EmbeddedPostgres, Postgres, may_enter, server_account
 from epassport_sandbox.processes import Supervisor
@@ -99,8 +99,8 @@ class EmbeddedStack:
             async with asyncio.TaskGroup() as group:
                 postgres = group.create_task(self.postgres_server.start())
                 kafka = group.create_task(self.kafka_server.start())
-        except* SandboxError as errors:
-            raise errors.exceptions[0] from None
+        except ExceptionGroup as errors:
+            raise first_of_ours(errors) from None
         self.postgres, self.kafka = postgres.result(), kafka.result()
 
     async def __aexit__(
