@@ -25,7 +25,7 @@ install_engine() (
     "$need" dockerd
 )
 command -v dockerd >/dev/null || install_engine
-"$need" debootstrap
+"$need" debootstrap docker-compose
 
 data=${EPASSPORT_CACHE:-.cache}/engine
 mkdir -p "$data"
@@ -74,4 +74,6 @@ if ! start; then
 fi
 status=0
 "$@" || status=$?
+# Layers of builds long past; what the last ones left is what makes the next one quick.
+docker image prune --force --filter until=168h >/dev/null
 exit "$status"

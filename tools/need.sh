@@ -12,6 +12,7 @@ package_of() {
         mvn) echo maven ;;
         dockerd) echo docker.io ;;
         debootstrap) echo debootstrap ;;
+        docker-compose) echo docker-compose ;;
         softhsm2-util) echo softhsm2 ;;
         *) echo "tools/need.sh does not know $1" >&2; exit 2 ;;
     esac
@@ -34,6 +35,7 @@ wanted_version() {
         mvn) echo "Maven (mvn)" ;;
         dockerd) echo "a container engine" ;;
         debootstrap) echo "debootstrap" ;;
+        docker-compose) echo "docker-compose" ;;
         softhsm2-util) echo "SoftHSM 2 (softhsm2-util)" ;;
     esac
 }

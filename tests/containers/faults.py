@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from epassport_sandbox.invariants import (
 from epassport_sandbox.kafka import broker_not_ready
 from epassport_sandbox.postgres import server_not_ready
 from epassport_sandbox.running import Session, open_session
+from tests.containers.folder import run_in_folder
 from tests.containers.patience import patient_road
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults-containers.md"
@@ -49,13 +49,15 @@ Written by `{command}`. {citizens} citizens walk the whole road in each run, hal
 when the fault strikes. The stack is durable (fsync on) and stays the same for all runs, so the last
 one checks everybody's data. Killed containers are started again at once, paused ones go on after
 {pause} s. At rest: no outbox row, no task, no consumer behind, counted from the last arrival;
-stated bound {rest} s.
+stated bound {rest} s. The invariants have the numbers of
+[faults.md](faults.md).
 
 """
 
 KILL, PAUSE = "kill -9", "pause"
 PARTS = (*ServiceName, "kafka", "postgres")
 INVARIANTS = (VERSIONS, DELIVERY, REPLAYED)
+NUMBERED = [f"{number} {name}" for number, name in enumerate(INVARIANTS, start=1)]
 
 
 @dataclass(frozen=True)
@@ -74,11 +76,15 @@ class Result:
         at_rest = self.rest_seconds is not None and self.passports == self.wanted
         return at_rest and not any(self.violations.values())
 
-    def row(self) -> str:
-        broken = [f"{n} broken" if (n := self.violations[name]) else "holds" for name in INVARIANTS]
-        rest = "never" if self.rest_seconds is None else f"{self.rest_seconds:.1f} s"
-        arrived = f"{self.passports} of {self.wanted}"
-        return f"| {self.part} | {self.fault} | {arrived} | {' | '.join(broken)} | {rest} |"
+
+def row(runs: Sequence[Result]) -> str:
+    """Of one fault of one container, over all its runs: sums, and the longest way to rest."""
+    counts = [sum(run.violations[name] for run in runs) for name in INVARIANTS]
+    rests = [run.rest_seconds for run in runs]
+    worst = "never" if None in rests else f"{max(filter(None, rests)):.1f} s"
+    arrived = f"{sum(run.passports for run in runs)} of {sum(run.wanted for run in runs)}"
+    broken = " | ".join(f"{count} broken" if count else "holds" for count in counts)
+    return f"| {runs[0].part} | {runs[0].fault} | {len(runs)} | {arrived} | {broken} | {worst} |"
 
 
 async def play(session: Session, part: str, fault: str, people: Sequence[Citizen]) -> Result:
@@ -98,7 +104,8 @@ async def play(session: Session, part: str, fault: str, people: Sequence[Citizen
         print(late, file=sys.stderr)
     found = await check_invariants(session.system)
     for name, told in found.violations.items():
-        print("\n".join(f"{part}, {fault}: {name}: {one}" for one in told[:20]), file=sys.stderr)
+        for one in told[:20]:
+            print(f"{part}, {fault}: {name}: {one}", file=sys.stderr)
     counts = {name: len(found.violations.get(name, ())) for name in INVARIANTS}
     return Result(part, fault, len(walks), len(people), counts, rest)
 
@@ -147,8 +154,11 @@ def _probe(session: Session, part: str) -> Callable[[], Awaitable[str | None]]:
 
 
 def page(results: Sequence[Result], citizens_each: int) -> str:
-    heads = ["container", "fault", "passports in force", *INVARIANTS, "at rest after"]
+    heads = [*("container", "fault", "runs", "passports in force"), *NUMBERED, "6 at rest after"]
     held = sum(result.holds for result in results)
+    of_one: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        of_one.setdefault((result.part, result.fault), []).append(result)
     return (
         HEAD.format(
             command=f"{COMMAND} WRITE=1",
@@ -157,20 +167,20 @@ def page(results: Sequence[Result], citizens_each: int) -> str:
             rest=f"{AT_REST.total_seconds():g}",
         )
         + f"| {' | '.join(heads)} |\n| {' | '.join('---' for _ in heads)} |\n"
-        + "".join(f"{result.row()}\n" for result in results)
+        + "".join(f"{row(runs)}\n" for runs in of_one.values())
         + f"\n{held} of {len(results)} runs hold.\n"
     )
 
 
-async def run(options: argparse.Namespace) -> int:
+async def run(options: argparse.Namespace, folder: Path) -> int:
     parts = [options.part] if options.part else PARTS
-    plan = [(part, fault) for part in parts for fault in (KILL, PAUSE)]
+    faults = [(part, fault) for part in parts for fault in (KILL, PAUSE)]
+    plan = faults * options.rounds
     today_needs = options.citizens * len(plan)
-    folder = Path(tempfile.mkdtemp(prefix="epassport-faults-containers-"))
     results: list[Result] = []
     async with (
-        ContainerStack(folder / "stack", durable=True) as stack,
-        open_session(folder, fingers=today_needs, stack=stack) as session,
+        ContainerStack(folder, durable=True) as stack,
+        open_session(folder / "system", fingers=today_needs, stack=stack) as session,
     ):
         today = session.system.clock.now().date()
         grown = (one for one in citizens(SEED, 10 * today_needs, today)
@@ -178,18 +188,20 @@ async def run(options: argparse.Namespace) -> int:
         for part, fault in plan:
             people = list(islice(grown, options.citizens))
             results.append(await play(session, part, fault, people))
-            print(results[-1].row(), flush=True)
-    if options.write:
-        PAGE.write_text(page(results, options.citizens))
+            print(row(results[-1:]), flush=True)
+            if options.write:  # after each: a run that is ended has its page
+                PAGE.write_text(page(results, options.citizens))
     return 0 if all(result.holds for result in results) else 1
 
 
 def main() -> int:
     options = argparse.ArgumentParser(prog="python -m tests.containers.faults")
     options.add_argument("--citizens", type=int, default=4, help="in each run")
+    options.add_argument("--rounds", type=int, default=1, help="of every fault")
     options.add_argument("--part", choices=PARTS, help="this container only")
     options.add_argument("--write", action="store_true", help=f"write docs/{PAGE.name}")
-    return asyncio.run(run(options.parse_args()))
+    given = options.parse_args()
+    return run_in_folder("faults-containers", lambda folder: run(given, folder))
 
 
 if __name__ == "__main__":

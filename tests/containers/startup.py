@@ -5,11 +5,10 @@ container is started anew and asked until `/readyz` says yes. Printed as the REA
 where the median of a service's starts, or its image, is over the stated bound.
 """
 
-import asyncio
 import statistics
 import sys
-import tempfile
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +20,7 @@ from epassport_sandbox.containers import ContainerStack
 from epassport_sandbox.images import image_names, variable_of
 from epassport_sandbox.system import System, open_system
 from tests.containers.bounds import LARGEST_MEGABYTES, MEGABYTE, READY_SECONDS
+from tests.containers.folder import run_in_folder
 
 STARTS = 3
 GRACE = timedelta(seconds=30)
@@ -45,7 +45,7 @@ class Measured:
 
 
 async def measure(system: System, service: ServiceName) -> Measured:
-    with docker.from_env() as engine:
+    with closing(docker.from_env()) as engine:
         image = engine.images.get(image_names()[variable_of(service)])
     return Measured(
         service,
@@ -62,9 +62,8 @@ async def seconds_to_ready(system: System, service: ServiceName) -> float:
     return time.perf_counter() - started
 
 
-async def run() -> int:
-    folder = Path(tempfile.mkdtemp(prefix="epassport-startup-"))
-    async with ContainerStack(folder / "stack") as stack, open_system(stack, folder) as system:
+async def run(folder: Path) -> int:
+    async with ContainerStack(folder) as stack, open_system(stack, folder / "system") as system:
         print("| image | MB | ready after, median | worst |\n| --- | --- | --- | --- |")
         measured = []
         for service in ServiceName:
@@ -75,4 +74,4 @@ async def run() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(run()))
+    sys.exit(run_in_folder("startup-containers", run))

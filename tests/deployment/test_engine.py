@@ -14,6 +14,7 @@ PROGRAMS = {
     "docker": "exit 1",
     "dockerd": f"echo 'time=now level=info msg=starting'; echo '{REASON}'; exit 1",
     "debootstrap": "exit 1",
+    "docker-compose": "exit 1",
 }
 
 

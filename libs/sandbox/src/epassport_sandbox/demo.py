@@ -31,6 +31,7 @@ from epassport_sandbox.country import (
     IDENTIFICATION,
     SHOP_CLERK,
 )
+from epassport_sandbox.errors import SandboxError
 from epassport_sandbox.observer import Seen, read_topics
 from epassport_sandbox.road import CARDS, PROFILE, VERIFICATION, Phone, Walk
 from epassport_sandbox.running import Session
@@ -249,7 +250,10 @@ def _services(followed: Followed) -> int:
 async def perform(
     session: Session, count: int, folder: Path, console: Console, *, verify: str | None = None
 ) -> Facts:
-    """The whole demo on a running system; what it showed is printed and written to `folder`."""
+    """The whole demo on a running system; what it showed is printed and written to `folder`.
+
+    Raises SandboxError where nobody got a passport whose life could be followed.
+    """
     facts = Facts()
     actors = cast(session, count)
     with story.progress(console, "citizens on the road", len(actors)) as advance:
@@ -259,7 +263,12 @@ async def perform(
         if actor.role != "citizen" or actor.outcome != actor.expected:
             facts.expect(f"{actor.role}: {actor.expected}", actor.outcome == actor.expected)
     story.outcomes(console, actors)
-    chosen = next(a.walk for a in actors if a.outcome == IN_FORCE and a.walk is not None)
+    chosen = next((a.walk for a in actors if a.outcome == IN_FORCE and a.walk is not None), None)
+    if chosen is None:
+        raise SandboxError(
+            "nobody's passport is in force. Where these people have walked before, everything has"
+            " to be forgotten first: docker-compose --profile demo down --volumes"
+        )
     followed = await follow(session, chosen, facts, lambda text: console.print(f"[dim]· {text}"))
     story.tell(console, session, followed)
     files = await story.fetch_files(session, followed)
