@@ -24,6 +24,7 @@ import pytest_asyncio
 from asyncpg import Record
 
 from biometrics import reactions
+from biometrics.engine.quality import CaptureRejected, examine, read_capture
 from biometrics.service import build
 from biometrics.settings import BiometricsSettings
 from biometrics.work import RELEASE_IMAGES, SEARCH_DUPLICATES
@@ -73,6 +74,14 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def _passes_the_gate(png: bytes) -> bool:
+    try:
+        examine(read_capture(png, dpi=DPI))
+    except CaptureRejected:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class Person:
     """finger: whose skin; who applies under another name is another holder with the same one."""
@@ -96,9 +105,13 @@ class Bureau:
     used_fingers: int = 0
 
     def person(self) -> "Person":
-        """Somebody with a finger that no other test has enrolled."""
-        self.used_fingers += 1
-        return Person(self.used_fingers - 1)
+        """Somebody with a finger that no other test has enrolled, and that lay on the glass well
+        each time: whom the others get must not depend on how many came before."""
+        while True:
+            finger = self.used_fingers
+            self.used_fingers += 1
+            if all(_passes_the_gate(self.fingers.png(finger, n)) for n in (0, 1)):
+                return Person(finger)
 
     def ticket(
         self,
