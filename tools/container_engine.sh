@@ -25,12 +25,15 @@ install_engine() (
     "$need" dockerd
 )
 command -v dockerd >/dev/null || install_engine
-"$need" debootstrap docker-compose
+"$need" docker debootstrap docker-compose
 
 data=${EPASSPORT_CACHE:-.cache}/engine
 mkdir -p "$data"
 exec 9>"$data.lock"
-flock 9
+if ! flock --nonblock 9; then
+    echo "waiting for another run's engine to end: $data is one engine's at a time" >&2
+    flock 9
+fi
 folder=$(mktemp -d)
 export DOCKER_HOST="unix://$folder/docker.sock"
 engine=

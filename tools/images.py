@@ -64,8 +64,9 @@ def prepare() -> None:
     BUILD.mkdir(parents=True, exist_ok=True)
     pins = ROOT / "requirements" / "images.txt"
     _once(BUILD / "wheels", pins.read_bytes(), lambda folder: run(
+        # PEP 517 also for what has only a setup.py: the old way hangs on what the venv came with.
         sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--require-hashes",
-        "--wheel-dir", str(folder), "--requirement", str(pins),
+        "--use-pep517", "--wheel-dir", str(folder), "--requirement", str(pins),
     ))  # fmt: skip
     shutil.rmtree(BUILD / "own", ignore_errors=True)
     packages = [str(path.parent) for path in ROOT.glob("*/*/pyproject.toml")]

@@ -11,6 +11,7 @@ package_of() {
         javac | jlink) echo openjdk-17-jdk-headless ;;
         mvn) echo maven ;;
         dockerd) echo docker.io ;;
+        docker) echo docker-cli ;; # newer Debians have it apart from docker.io
         debootstrap) echo debootstrap ;;
         docker-compose) echo docker-compose ;;
         softhsm2-util) echo softhsm2 ;;
@@ -34,6 +35,7 @@ wanted_version() {
         java | javac | jlink) echo "Java 17 or newer ($1)" ;;
         mvn) echo "Maven (mvn)" ;;
         dockerd) echo "a container engine" ;;
+        docker) echo "the engine's client (docker)" ;;
         debootstrap) echo "debootstrap" ;;
         docker-compose) echo "docker-compose" ;;
         softhsm2-util) echo "SoftHSM 2 (softhsm2-util)" ;;
