@@ -1,9 +1,12 @@
+import io
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+import wsq  # noqa: F401 - teaches Pillow to write WSQ
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from epassport_credentials.details import (
     DocumentDetails,
@@ -14,7 +17,14 @@ from epassport_credentials.details import (
     parse_dg12,
 )
 from epassport_credentials.errors import InvalidCredential, Reason
-from epassport_credentials.finger import Compression, Finger, FingerImage, build_dg3, parse_dg3
+from epassport_credentials.finger import (
+    Compression,
+    Finger,
+    FingerImage,
+    build_dg3,
+    parse_dg3,
+    wsq_size,
+)
 from epassport_credentials.leniency import Forgiven, Lapse, Lenient
 from epassport_credentials.optional_details import OptionalDetails, build_dg13, parse_dg13
 from epassport_credentials.security_infos import (
@@ -69,6 +79,17 @@ def forgiven_by(parse: Callable[..., object], data: bytes) -> list[Lapse]:
 
 def test_dg3_brings_back_every_finger() -> None:
     assert parse_dg3(build_dg3([INDEX, THUMB])) == (INDEX, THUMB)
+
+
+def test_wsq_says_its_size_behind_its_tables() -> None:
+    out = io.BytesIO()
+    Image.effect_noise((120, 160), 40).save(out, "WSQ")
+    made = out.getvalue()
+    assert wsq_size(made) == (120, 160)
+    frame = made.index(b"\xff\xa2")
+    assert frame > 2, "tables come first"
+    for broken in (b"", b"\xff\xa0", made[1:], made[: frame + 9], made[:2] + made[3:]):
+        assert reason_of(wsq_size, broken) is Reason.MALFORMED
 
 
 def test_dg3_names_the_finger_twice_as_the_standards_do() -> None:

@@ -56,7 +56,11 @@ async def test_of_several_captures_of_a_finger_the_best_is_kept(bureau: Bureau) 
     await bureau.status(person, "accepted")
     await bureau.approve(person)
     images = await bureau.sent("ImageReleased", person, 3)
-    assert [image["image_kind"] for image in images] == ["right-index", "face", "face"]
+    assert [(image["image_kind"], image["media_type"]) for image in images] == [
+        ("right-index", "image/x-wsq"),
+        ("face", "image/jpeg"),
+        ("face", "image/jpeg"),
+    ]
     told = await bureau.get(f"/records/{person.holder}", Role.OPERATOR)
     (enrolment,) = told["enrolments"]
     assert enrolment["gate"].startswith("epassport-1")

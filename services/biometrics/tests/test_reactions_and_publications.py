@@ -124,7 +124,7 @@ def test_a_check_names_the_desk_of_its_ticket() -> None:
 def test_an_image_travels_sealed_on_its_own_topic_and_is_named_by_its_ciphertext() -> None:
     image = test_seal(Personal(HOLDER, "chip-image", b"ridges"))
     kind = contract.ReleasedImage.RIGHT_INDEX
-    fact = ImageReleased(LATER, APPLICATION, REF, kind, "image/png", image)
+    fact = ImageReleased(LATER, APPLICATION, REF, kind, "image/x-wsq", image)
     event, topic, key = published(fact)
     assert event == contract.ImageReleased(
         at=LATER,
@@ -133,7 +133,7 @@ def test_an_image_travels_sealed_on_its_own_topic_and_is_named_by_its_ciphertext
         document_ref=REF,
         image_kind=kind,
         purpose=DataPurpose.CHIP,
-        media_type="image/png",
+        media_type="image/x-wsq",
         digest=digest_of(image),
         image=image,
     )

@@ -49,7 +49,7 @@ RELEASE = ReleaseImages(
     (
         Image(FACE, DataPurpose.CHIP, "image/jpeg", b"face"),
         Image(FACE, DataPurpose.PORTRAIT, "image/jpeg", b"face"),
-        Image(FINGER, DataPurpose.CHIP, "image/png", b"finger"),
+        Image(FINGER, DataPurpose.CHIP, "image/x-wsq", b"finger"),
     ),
 )
 
@@ -62,7 +62,7 @@ def released(image_kind: ReleasedImage, field: str, octets: bytes, media: str) -
 RELEASED = [
     released(FACE, "chip-image", b"face", "image/jpeg"),
     released(FACE, "portrait", b"face", "image/jpeg"),
-    released(FINGER, "chip-image", b"finger", "image/png"),
+    released(FINGER, "chip-image", b"finger", "image/x-wsq"),
 ]
 SECOND_ENROLMENT: list[Event] = [
     *ACCEPTED,

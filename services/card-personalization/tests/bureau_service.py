@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+import wsq  # noqa: F401 - teaches Pillow to write WSQ
 from cryptography import x509
 from PIL import Image
 
@@ -181,7 +182,7 @@ def issued(holder: Holder, at: datetime) -> dict[str, Any]:
 def finger(holder: Holder, at: datetime) -> ContractEvent:
     """Of one document; biometrics releases it before the face."""
     out = io.BytesIO()
-    Image.effect_noise((300, 400), 40).save(out, "PNG")
+    Image.effect_noise((300, 400), 40).save(out, "WSQ")
     return ImageReleased(
         at=at,
         holder_id=holder.holder_id,
@@ -189,7 +190,7 @@ def finger(holder: Holder, at: datetime) -> ContractEvent:
         document_ref=holder.document_ref,
         image_kind=ReleasedImage.RIGHT_INDEX,
         purpose=DataPurpose.CHIP,
-        media_type="image/png",
+        media_type="image/x-wsq",
         digest="",
         image=holder.sealed("chip-image", out.getvalue()),
     )

@@ -2,7 +2,7 @@
 
 A chip gives DG3 only to a terminal that proved a right to it (terminal authentication).
 Emitted: 500 pixels an inch, 8 bit grey, one impression of one finger a record. Images are
-passed on as they are; width and height are the caller's word for WSQ.
+passed on as they are; for WSQ the caller says width and height (`wsq_size`).
 """
 
 import struct
@@ -62,8 +62,15 @@ class Compression(IntEnum):
     PNG = 5
 
 
+# Markers and, behind each, 2 bytes of the segment's length with themselves: start of image, of
+# frame (black, white, height, width), and what may stand before a frame: transform and
+# quantization tables, Huffman tables, restart interval, comments.
+_WSQ_START, _WSQ_FRAME = b"\xff\xa0", 0xFFA2
+_WSQ_SEGMENTS_BEFORE_FRAME = frozenset({0xFFA4, 0xFFA5, 0xFFA6, 0xFFA7, 0xFFA8})
+_SEGMENT, _WSQ_FRAME_HEADER = struct.Struct(">HH"), struct.Struct(">HHBBHH")
+
 _IMAGE_STARTS = {
-    Compression.WSQ: (b"\xff\xa0",),
+    Compression.WSQ: (_WSQ_START,),
     Compression.JPEG: (b"\xff\xd8\xff",),
     Compression.JPEG2000: (b"\0\0\0\x0cjP", b"\xff\x4f\xff\x51"),
     Compression.PNG: (b"\x89PNG",),
@@ -80,6 +87,23 @@ class FingerImage:
     compression: Compression
     image: bytes = field(repr=False)
     quality: int = 0
+
+
+def wsq_size(image: bytes) -> tuple[int, int]:
+    """Width and height by the frame header (WSQ specification IAFIS-IC-0110, version 3.1, annex A).
+
+    Raises InvalidCredential: MALFORMED.
+    """
+    position = len(_WSQ_START) if image.startswith(_WSQ_START) else len(image)
+    while position + _SEGMENT.size <= len(image):
+        marker, length = _SEGMENT.unpack_from(image, position)
+        if marker == _WSQ_FRAME and position + _WSQ_FRAME_HEADER.size <= len(image):
+            *_, height, width = _WSQ_FRAME_HEADER.unpack_from(image, position)
+            return width, height
+        if marker not in _WSQ_SEGMENTS_BEFORE_FRAME:
+            break
+        position += 2 + length
+    raise InvalidCredential(Reason.MALFORMED, "no WSQ image")
 
 
 def build_dg3(fingers: Sequence[FingerImage], *, filler: bytes = b"") -> bytes:

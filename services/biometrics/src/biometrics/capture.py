@@ -47,6 +47,7 @@ class FingerCapture:
     """A capture that passed. quality: 0 to 100 by the gate's own measure."""
 
     position: FingerPosition
+    dpi: int
     quality: int
     template: Template
     png: bytes = field(repr=False)
@@ -76,7 +77,7 @@ class Capturing:
             capture.gray.tobytes(), width=capture.width, height=capture.height, dpi=capture.dpi
         )
         check_minutiae(template.minutiae)
-        return FingerCapture(image.position, quality, template, image.png)
+        return FingerCapture(image.position, image.dpi, quality, template, image.png)
 
     async def fingers(
         self, images: Sequence[FingerImage], *, same_from: Callable[[str], float]

@@ -250,7 +250,7 @@ def _samples(
     named = zip(fingers, images, templates, strict=True)
     return Samples(
         digests[0],
-        tuple(FingerSample(each.position, i, t, each.quality) for each, i, t in named),
+        tuple(FingerSample(each.position, i, t, each.quality, each.dpi) for each, i, t in named),
         fingers[0].template.engine,
         tuple(MissingFinger(each.position, each.reason_code) for each in body.missing),
         app.capturing.gate,

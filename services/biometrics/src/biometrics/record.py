@@ -59,6 +59,7 @@ from biometrics.record_events import (
     Status,
     TicketUse,
     check_without_class,
+    fingers_with_resolution,
     one_finger_to_many,
     search_without_classes,
 )
@@ -319,6 +320,7 @@ aggregate = Aggregate(
     waits=waits,
     upcasters={
         (SamplesReceived.__name__, 1): one_finger_to_many,
+        (SamplesReceived.__name__, 2): fingers_with_resolution,
         (DuplicateSearchCompleted.__name__, 1): search_without_classes,
         (HolderVerified.__name__, 1): check_without_class,
         (HolderMismatch.__name__, 1): check_without_class,

@@ -69,12 +69,14 @@ class Officer:
 
 @dataclass(frozen=True)
 class FingerSample:
-    """Digests of the sealed blobs of one finger. quality: 0 to 100 by the capture's gate."""
+    """Digests of the sealed blobs of one finger. quality: 0 to 100 by the capture's gate; dpi: of
+    the image."""
 
     position: FingerPosition
     image: str
     template: str
     quality: int | None = None
+    dpi: int = 500
 
 
 @dataclass(frozen=True)

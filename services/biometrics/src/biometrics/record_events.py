@@ -30,7 +30,7 @@ class SamplesReceived:
     capture_id: UUID
     samples: Samples
 
-    SCHEMA_VERSION: ClassVar[int] = 2
+    SCHEMA_VERSION: ClassVar[int] = 3
 
 
 def one_finger_to_many(tree: dict[str, Any]) -> dict[str, Any]:
@@ -50,6 +50,12 @@ def one_finger_to_many(tree: dict[str, Any]) -> dict[str, Any]:
         "gate": None,
     }
     return {**tree, "samples": samples}
+
+
+def fingers_with_resolution(tree: dict[str, Any]) -> dict[str, Any]:
+    """SamplesReceived 2 to 3: what the engine scales to was taken for the captures' own."""
+    fingers = [{**finger, "dpi": 500} for finger in tree["samples"]["fingers"]]
+    return {**tree, "samples": {**tree["samples"], "fingers": fingers}}
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """Work of biometrics: the search for duplicates, and images on their way to a document."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid5
 
 from biometrics import record
-from biometrics.capture import JPEG, PNG
+from biometrics.capture import JPEG
+from biometrics.chip_finger import WSQ, wsq_of
 from biometrics.context import App
 from biometrics.engine.positions import FingerPosition
 from biometrics.record_commands import ConcludeSearch, Image, Reason, ReleaseImages, Search, Shard
@@ -154,10 +156,12 @@ async def _images(app: App, job: Job, holder_id: UUID, enrolment: Enrolment) -> 
     digests = [digest for digest in named if digest is not None]
     opened = await _opened(app, job, holder_id, "sample", digests)
     face, finger = (*opened, None, None)[:2]
+    if finger is not None and index is not None:
+        finger = await asyncio.to_thread(wsq_of, finger, dpi=index.dpi)
     return tuple(
         Image(image_kind, purpose, media_type, octets)
         for image_kind, purpose, media_type, octets in (
-            (ReleasedImage.RIGHT_INDEX, DataPurpose.CHIP, PNG, finger),
+            (ReleasedImage.RIGHT_INDEX, DataPurpose.CHIP, WSQ, finger),
             (ReleasedImage.FACE, DataPurpose.PORTRAIT, JPEG, face),
             (ReleasedImage.FACE, DataPurpose.CHIP, JPEG, face),
         )

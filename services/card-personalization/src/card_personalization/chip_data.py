@@ -11,7 +11,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import product
 from uuid import UUID
 
-import wsq  # noqa: F401 - teaches Pillow to write WSQ
 from PIL import Image
 
 from card_personalization.faces import CardFace, render_back, render_front
@@ -33,7 +32,7 @@ from epassport_credentials.details import (
     build_dg12,
 )
 from epassport_credentials.face import MAX_IMAGE_BYTES, build_dg2
-from epassport_credentials.finger import Compression, Finger, FingerImage, build_dg3
+from epassport_credentials.finger import Compression, Finger, FingerImage, build_dg3, wsq_size
 from epassport_credentials.identity import is_over_18
 from epassport_credentials.lds import (
     EF_CARD_ACCESS,
@@ -173,16 +172,8 @@ def _optional_groups(about: Particulars) -> dict[int, bytes]:
 
 
 def finger_image(released: bytes) -> FingerImage:
-    """As WSQ, which inspection systems read: about 12 to 1 at 500 pixels an inch.
-
-    Raises FaceNotPrintable: PORTRAIT_UNREADABLE, as for any picture that does not open.
-    """
-    picture = read_portrait(released).convert("L")
-    out = io.BytesIO()
-    picture.save(out, "WSQ")
-    return FingerImage(
-        Finger.RIGHT_INDEX, picture.width, picture.height, Compression.WSQ, out.getvalue()
-    )
+    """released: WSQ, which inspection systems read. Raises InvalidCredential: MALFORMED."""
+    return FingerImage(Finger.RIGHT_INDEX, *wsq_size(released), Compression.WSQ, released)
 
 
 def _latin(name: str | None) -> str:

@@ -58,6 +58,7 @@ class ReleasedImage(StrEnum):
 class ImageReleased(ContractEvent):
     """One image for one purpose, at most 512 kB, its own record; kept 30 days.
 
+    A face is a JPEG, a finger WSQ at 500 pixels an inch: as a chip holds them.
     `digest` is the SHA-256 of the ciphertext in `image`, hex: the image's name elsewhere.
     """
 
