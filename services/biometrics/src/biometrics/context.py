@@ -104,7 +104,7 @@ async def _nfiq2(settings: BiometricsSettings) -> Nfiq2 | None:
 
 
 def begin_serving(app: App) -> Mapping[str, Callable[[], Awaitable[None]]]:
-    """The engine of the routes warms up while nobody waits for it; /readyz says when it has."""
+    """The engine of the routes starts while nobody waits for it; /readyz says when it answers."""
     app.engine.begin()
 
     async def engine() -> None:

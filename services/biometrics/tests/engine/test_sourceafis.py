@@ -243,6 +243,14 @@ async def test_readiness_is_said_only_when_the_gallery_is_full(
         assert await engine.size() == FINGERS
 
 
+async def test_who_comes_while_the_engine_warms_up_gets_the_same_answer(
+    worker_settings: WorkerSettings, engine: SourceAfis, fingers: FingerprintSet
+) -> None:
+    picture = fingers.image(3, 0)
+    async with SourceAfis(replace(worker_settings, threads=1)) as cold:
+        assert await extract(cold, picture) == await extract(engine, picture)
+
+
 async def test_the_filter_lets_the_mate_through_among_those_it_compares(
     worker_settings: WorkerSettings, references: Store, probe: Fingers
 ) -> None:

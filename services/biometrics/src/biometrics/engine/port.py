@@ -97,11 +97,11 @@ class FingerprintEngine(Protocol):
         ...
 
     def check_ready(self) -> None:
-        """Raises EngineUnavailable until the engine is warm and its gallery full."""
+        """Raises EngineUnavailable until the engine has answered once and its gallery is full."""
         ...
 
     async def __aenter__(self) -> Self:
-        """Returns when the engine is warm and its gallery is full."""
+        """Returns when the engine has answered once and its gallery is full."""
         ...
 
     async def __aexit__(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from biometrics.engine.port import EngineError, EngineUnavailable, TemplateRefused
-from biometrics.engine.wire import LENGTHS, Message, decode, encode
+from biometrics.engine.wire import LENGTHS, Message, WarmUp, decode, encode
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,8 @@ class WorkerProcess:
         self.alive = True
 
     @classmethod
-    async def start(cls, settings: WorkerSettings, *, warm: bool) -> Self:
-        """warm: work a little before it is ready. Raises EngineUnavailable when nothing is
-        installed, WorkerDied when it does not start."""
+    async def start(cls, settings: WorkerSettings, warm: WarmUp) -> Self:
+        """Raises EngineUnavailable when nothing is installed, WorkerDied when it does not start."""
         if not any(settings.libs.glob("sourceafis-*.jar")) or not any(settings.classes.rglob("*")):
             raise EngineUnavailable("SourceAFIS jars or compiled classes are missing; run make")
         ours, theirs = socket.socketpair()
@@ -134,7 +133,7 @@ class WorkerProcess:
                 answer.set_exception(WorkerDied(why))
 
 
-def _command(settings: WorkerSettings, descriptor: int, warm: bool) -> list[str]:
+def _command(settings: WorkerSettings, descriptor: int, warm: WarmUp) -> list[str]:
     options = {
         "socket": descriptor,
         "parent": os.getpid(),
@@ -142,7 +141,7 @@ def _command(settings: WorkerSettings, descriptor: int, warm: bool) -> list[str]
         "classes": settings.classes,
         "heap": settings.heap,
         "threads": settings.threads,
-        "warm": int(warm),
+        "warm": warm,
     }
     arguments = [f"--{name}={value}" for name, value in options.items()]
     return [sys.executable, "-m", "biometrics.engine.worker", *arguments]

@@ -23,7 +23,7 @@ from biometrics.engine.port import (
     Template,
 )
 from biometrics.engine.process import WorkerDied, WorkerProcess, WorkerSettings
-from biometrics.engine.wire import Message
+from biometrics.engine.wire import Message, WarmUp
 
 REFILL_BATCH = 500  # about 40 ms in the worker
 
@@ -146,11 +146,10 @@ class SourceAfis:
     async def _running(self) -> WorkerProcess:
         async with self._starting:
             if self._worker is None or not self._worker.alive:
-                is_first = self._worker is None
+                warm = self._warm_up()
                 if self._worker is not None:
                     await self._worker.close()
-                # In place of a dead one somebody waits already: the work itself warms it.
-                worker = await WorkerProcess.start(self._settings, warm=is_first)
+                worker = await WorkerProcess.start(self._settings, warm)
                 try:
                     references = await self._fill(worker)
                 except BaseException:
@@ -159,6 +158,13 @@ class SourceAfis:
                 log.info("engine_worker_ready", references=references)
                 self._worker = worker
             return self._worker
+
+    def _warm_up(self) -> WarmUp:
+        """Without a gallery it works for people at a counter, who also wait while it is not ready;
+        in place of a dead one somebody waits already, and the work itself warms it."""
+        if self._worker is not None:
+            return WarmUp.NONE
+        return WarmUp.BEHIND if self._refill is empty_gallery else WarmUp.BEFORE
 
     async def _fill(self, worker: WorkerProcess) -> int:
         count = 0

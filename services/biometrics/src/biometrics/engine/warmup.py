@@ -4,6 +4,7 @@ The first extraction costs ten times what the sixth does: classes are loaded and
 compiled. The pictures are waves with phase singularities, which are minutiae to an engine.
 """
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -14,20 +15,29 @@ from numpy.typing import NDArray
 EXTRACTIONS, COMPARISONS = 6, 300
 
 _WIDTH, _HEIGHT, _DPI, _RIDGE_PERIOD = 400, 480, 500.0, 9.0
-_MINUTIAE = 40
+_FIRST_SIDE, _MINUTIAE = 120, 40
 
 
-def warm_up(extractor: Any) -> None:
-    """extractor: the Java class."""
-    templates = [
-        extractor.extract(
-            jpype.JArray(jpype.JByte)(wave_pattern(seed).tobytes()), _WIDTH, _HEIGHT, _DPI
-        )
-        for seed in range(EXTRACTIONS)
-    ]
+def warm_up(extractor: Any) -> Iterator[None]:
+    """In steps. extractor: the Java class.
+
+    The first is one whole answer about a small cutting: all classes are there then, for a third of
+    what a first picture of full size takes, and that comes next.
+    """
+    _extract(extractor, wave_pattern(EXTRACTIONS)[:_FIRST_SIDE, :_FIRST_SIDE])
+    yield
+    templates = []
+    for seed in range(EXTRACTIONS):
+        templates.append(_extract(extractor, wave_pattern(seed)))
+        yield
     # Never with itself: the compiler keeps what it sees first, and hardly a search meets its like.
     for probe, reference in pairwise(templates):
         extractor.compareOften(probe, reference, COMPARISONS // (EXTRACTIONS - 1))
+
+
+def _extract(extractor: Any, gray: NDArray[np.uint8]) -> Any:
+    height, width = gray.shape
+    return extractor.extract(jpype.JArray(jpype.JByte)(gray.tobytes()), width, height, _DPI)
 
 
 def wave_pattern(seed: int) -> NDArray[np.uint8]:

@@ -8,9 +8,19 @@ import json
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 LENGTHS = struct.Struct(">II")
+
+
+class WarmUp(StrEnum):
+    """What a worker does before it says that it is ready. NONE: nothing. BEHIND: it answers
+    once, and warms up further behind what it is asked. BEFORE: all of it."""
+
+    NONE = "none"
+    BEHIND = "behind"
+    BEFORE = "before"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,14 +29,16 @@ from biometrics.engine.filter import GalleryFilter, vector_of
 from biometrics.engine.minutiae import minutiae_of
 from biometrics.engine.port import TemplateRefused
 from biometrics.engine.warmup import warm_up
-from biometrics.engine.wire import LENGTHS, Message, decode, encode
+from biometrics.engine.wire import LENGTHS, Message, WarmUp, decode, encode
 
 PR_SET_PDEATHSIG = 1
+
+_DONE = object()
 
 
 @dataclass(frozen=True)
 class Options:
-    """The command line; `socket` is an inherited descriptor, `warm` 0 or 1."""
+    """The command line; `socket` is an inherited descriptor."""
 
     socket: int
     parent: int
@@ -44,7 +46,7 @@ class Options:
     classes: Path
     heap: str
     threads: int
-    warm: int
+    warm: WarmUp
 
 
 def main() -> None:
@@ -53,7 +55,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _start_jvm(options)
     with socket.socket(fileno=options.socket) as connection:
-        Worker(connection, options.threads).run(warm=options.warm == 1)
+        Worker(connection, options.threads).run(options.warm)
     os._exit(0)  # a search may still be running, for nobody
 
 
@@ -68,10 +70,14 @@ class Worker:
         self._engine = f"sourceafis-{self._extractor.version()}"
         self._filter = GalleryFilter()
 
-    def run(self, *, warm: bool) -> None:
-        if warm:
-            warm_up(self._extractor)
+    def run(self, warm: WarmUp) -> None:
+        steps = iter(()) if warm is WarmUp.NONE else warm_up(self._extractor)
+        next(steps, _DONE)
+        if warm is WarmUp.BEFORE:
+            for _ in steps:
+                pass
         self._send(Message(0, "ready", {"engine": self._engine}))
+        self._go_on(steps)
         while (request := self._receive()) is not None:
             self._answer(request)
 
@@ -101,6 +107,15 @@ class Worker:
             self._send(Message(request.call, "refused", {"detail": refused.detail}))
             return
         self._later(request, lambda: self._search(request, snapshot, rows))
+
+    def _go_on(self, steps: Iterator[None]) -> None:
+        """Warm up by one step more, then stand in line again: who comes meanwhile waits for one."""
+
+        def step() -> None:
+            if next(steps, _DONE) is not _DONE:
+                self._go_on(steps)
+
+        self._pool.submit(step).add_done_callback(_end_if_broken)
 
     def _later(self, request: Message, work: Callable[[], Message]) -> None:
         self._pool.submit(self._reply, request, work).add_done_callback(_end_if_broken)
