@@ -1,6 +1,6 @@
-from epassport_sandbox.measuring import Snapshot, costs, megabytes
+from epassport_sandbox.measuring import Snapshot, costs, loop_ms, megabytes
 
-START = Snapshot({"kafka": 10.0}, {"kafka": 100_000_000}, 50, 1_000, 5_000, 200)
+START = Snapshot({"kafka": 10.0}, {"kafka": 100_000_000}, 50, 1_000, 5_000, 200, 88.04)
 END = Snapshot(
     {"kafka": 12.0, "a: work": 0.5},
     {"kafka": 150_000_000, "a: work": 7_000_000},
@@ -8,6 +8,7 @@ END = Snapshot(
     11_000,
     25_000,
     2_200,
+    176.26,
 )
 
 
@@ -26,3 +27,7 @@ def test_memory_is_told_for_every_process_at_every_moment() -> None:
         "a: work": {"start": 0, "end": 7},
         "kafka": {"start": 100, "end": 150},
     }
+
+
+def test_what_the_machine_was_worth_is_told_at_every_moment() -> None:
+    assert loop_ms({"start": START, "end": END}) == {"start": 88.0, "end": 176.3}

@@ -4,6 +4,7 @@ A service's worker process and its engine are counted by themselves: that is whe
 """
 
 import os
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ class Snapshot:
 
     cpu: seconds; memory: octets, those shared between processes counted once; events: in all
     stores; postgres: octets of all databases; wal: octets written to PostgreSQL's log; kafka:
-    octets of all topics
+    octets of all topics; loop_ms: CPU of one loop that is always the same, at this moment
     """
 
     cpu: Mapping[str, float]
@@ -37,6 +38,7 @@ class Snapshot:
     postgres: int
     wal: int
     kafka: int
+    loop_ms: float
 
 
 async def look(system: System) -> Snapshot:
@@ -46,7 +48,7 @@ async def look(system: System) -> Snapshot:
         cpu[part] += cpu_seconds(process)
         memory[part] += process.memory_full_info().pss
     events, postgres, wal = await _stored(system)
-    return Snapshot(dict(cpu), dict(memory), events, postgres, wal, _topics(system))
+    return Snapshot(dict(cpu), dict(memory), events, postgres, wal, _topics(system), _loop_ms())
 
 
 def costs(start: Snapshot, end: Snapshot, *, passports: int, seconds: float) -> dict[str, Any]:
@@ -67,6 +69,14 @@ def costs(start: Snapshot, end: Snapshot, *, passports: int, seconds: float) -> 
             "kafka": (end.kafka - start.kafka) // passports,
         },
     }
+
+
+def loop_ms(snapshots: Mapping[str, Snapshot]) -> dict[str, float]:
+    """What this machine was worth at each named moment: two runs compare where it is the same.
+
+    A neighbour on the same core, seen or not, doubles it.
+    """
+    return {moment: round(snapshot.loop_ms, 1) for moment, snapshot in snapshots.items()}
 
 
 def megabytes(snapshots: Mapping[str, Snapshot]) -> dict[str, dict[str, int]]:
@@ -100,6 +110,13 @@ def _part(service: str, process: psutil.Process) -> str:
     if _ENGINE in command:
         return f"{service}: engine"
     return f"{service}: work" if command[-1:] == ["work"] else service
+
+
+def _loop_ms() -> float:
+    before, total = time.thread_time(), 0
+    for number in range(1_000_000):
+        total += number * number
+    return (time.thread_time() - before) * 1000
 
 
 async def _stored(system: System) -> tuple[int, int, int]:

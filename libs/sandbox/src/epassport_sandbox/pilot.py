@@ -18,7 +18,7 @@ from typing import Any
 
 from epassport_sandbox.citizens import Citizen, citizens
 from epassport_sandbox.invariants import check_invariants, settle
-from epassport_sandbox.measuring import Snapshot, costs, look, megabytes
+from epassport_sandbox.measuring import Snapshot, costs, look, loop_ms, megabytes
 from epassport_sandbox.road import Road, Walk
 from epassport_sandbox.running import Session
 
@@ -62,6 +62,7 @@ async def run_pilot(
     seconds = time.perf_counter() - started
     await settle(session.system)
     end = await look(session.system)
+    moments = {"start": start, "half": await halfway, "end": end}
     requests = session.client.requests - asked_before
     findings = await check_invariants(session.system)
     return {
@@ -76,7 +77,8 @@ async def run_pilot(
         },
         "requests_per_passport": round(requests / len(walks), 1),
         **costs(start, end, passports=len(walks), seconds=seconds),
-        "memory_mb": megabytes({"start": start, "half": await halfway, "end": end}),
+        "memory_mb": megabytes(moments),
+        "loop_ms": loop_ms(moments),
         "invariants": findings.summary(),
         "invariants_hold": findings.hold,
     }
