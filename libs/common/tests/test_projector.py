@@ -417,3 +417,55 @@ async def test_order_is_kept_by_waves_and_rows_of_ones_own_come_in_one_call(db: 
         ("ordered", first),
         ("ordered", second),
     ]
+
+
+async def test_what_one_function_folds_comes_together_until_another_has_its_turn(
+    db: Database,
+) -> None:
+    model = ReadModel("calls", version=1, tables=())
+    calls: list[tuple[str, list[tuple[str, int]]]] = []
+
+    def noting(name: str, rows: int) -> Any:
+        async def note(wave: Sequence[Recorded[Any]], _tables: Tables) -> int:
+            calls.append((name, [(e.stream, e.version) for e in wave]))
+            return rows
+
+        return note
+
+    model.projects(BoxPut, folds=True)(noting("fold", 2))
+    model.projects(BoxesTaken)(noting("one by one", 1))
+    model.projects(BoxPut, BoxesTaken, changes="any", apart=True)(noting("apart", 0))
+    taken = replace(event("a", 3), fact=BoxesTaken(AT))
+    events = [event("a", 1), event("b", 1), event("a", 2), taken, event("b", 2)]
+    async with db.connection() as connection:
+        await fill(model, connection, events)
+        assert calls[1:] == [
+            ("fold", [("shelf/a", 1), ("shelf/b", 1), ("shelf/a", 2), ("shelf/b", 2)]),
+            ("one by one", [("shelf/a", 3)]),
+        ]
+        with pytest.raises(LostRow):  # two rows for the one stream that is left
+            await fill(model, connection, [taken, event("a", 4), event("a", 5)])
+    assert calls[-2:] == [
+        ("one by one", [("shelf/a", 3)]),
+        ("fold", [("shelf/a", 4), ("shelf/a", 5)]),
+    ]
+
+
+async def test_a_second_function_that_keeps_the_order_gets_a_folding_one_event_after_event(
+    db: Database,
+) -> None:
+    model = ReadModel("calls", version=1, tables=())
+    calls: list[tuple[str, int]] = []
+
+    def noting(name: str) -> Any:
+        async def note(wave: Sequence[Recorded[Any]], _tables: Tables) -> int:
+            calls.extend((name, e.version) for e in wave)
+            return len(wave)
+
+        return note
+
+    model.projects(BoxPut, folds=True)(noting("fold"))
+    model.projects(BoxPut)(noting("other"))
+    async with db.connection() as connection:
+        await fill(model, connection, [event("a", 1), event("a", 2)])
+    assert calls == [("fold", 1), ("other", 1), ("fold", 2), ("other", 2)]

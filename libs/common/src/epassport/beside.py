@@ -22,7 +22,7 @@ _INDEX = re.compile(r"CREATE (?P<unique>UNIQUE )?INDEX \S+ ON \S+ (?P<rest>USING
 @dataclass(frozen=True)
 class Comparison:
     """One table of both sets. missing, additional, different: rows by their key; of the second
-    set, as the first one has them. checksums: over every row's text, in any order."""
+    set, as the first one has them, octet by octet. checksums: over all rows, in any order."""
 
     table: str
     rows: int
@@ -128,7 +128,10 @@ async def gather_statistics(connection: Connection, model: ReadModel) -> None:
 
 
 async def compare(connection: Connection, model: ReadModel) -> list[Comparison]:
-    """connection: in a snapshot in which both sets have applied the same events."""
+    """connection: in a snapshot in which both sets have applied the same events.
+
+    Octets and hashes of whole rows: each row's text, made four times, would cost three times that.
+    """
     return [await _compare(connection, table) for table in model.table_names.values()]
 
 
@@ -148,9 +151,9 @@ async def _compare(connection: Connection, table: str) -> Comparison:
         SELECT count(a.{names[0]}) AS rows, count(b.{names[0]}) AS rows_beside,
                count(*) FILTER (WHERE b.{names[0]} IS NULL) AS missing,
                count(*) FILTER (WHERE a.{names[0]} IS NULL) AS additional,
-               count(*) FILTER (WHERE a::text <> b::text) AS different,
-               coalesce(bit_xor(hashtextextended(a::text, 0)), 0) AS checksum,
-               coalesce(bit_xor(hashtextextended(b::text, 0)), 0) AS checksum_beside
+               count(*) FILTER (WHERE a *<> b) AS different,
+               coalesce(bit_xor(hash_record_extended(a, 0)), 0) AS checksum,
+               coalesce(bit_xor(hash_record_extended(b, 0)), 0) AS checksum_beside
           FROM {table} AS a FULL JOIN {table}{BESIDE} AS b USING ({", ".join(names)})
         """  # noqa: S608 - names of the model and the catalog
     )

@@ -1,7 +1,8 @@
 """Read models: tables that pages and APIs ask, filled from events alone.
 
 A model declares which event types fill it; each function gets a wave, in which a stream
-occurs at most once, and runs one upsert guarded by the stream's version. Where each event has
+occurs at most once, and runs one upsert guarded by the stream's version. A function that folds
+gets what follows each other in a stream in one wave, and writes it once. Where each event has
 rows of its own, there is no order to keep, and the function gets all events at once. Table names
 in SQL are written `{table}` and stand for `<table>_v<version>`.
 """
@@ -9,6 +10,7 @@ in SQL are written `{table}` and stand for `<table>_v<version>`.
 import re
 from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import asyncpg
@@ -18,6 +20,7 @@ from epassport.events import Recorded
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Wave = Sequence[Recorded[Any]]
+_NOBODY: Mapping[type, object] = MappingProxyType({})
 
 BESIDE = "_beside"
 """Ends the names of a second set of tables, and of who reads for it."""
@@ -54,6 +57,7 @@ class _Projection:
     fill: Callable[[Wave, Tables], Any]
     many: bool
     apart: bool
+    folds: bool
 
 
 class ReadModel:
@@ -84,17 +88,19 @@ class ReadModel:
         return twin
 
     def projects(
-        self, *event_types: type, changes: str = "one", apart: bool = False
+        self, *event_types: type, changes: str = "one", apart: bool = False, folds: bool = False
     ) -> Callable[[Function], Function]:
         """Marks `async (wave, tables) -> rows changed`; a wave may hold all of these types.
 
         changes "one": every event of a wave changes exactly one row, which is checked;
         "any": an event may change none or several.
         apart: no two events touch one row, so that a stream may occur in a wave many times.
+        folds: events of one stream that follow each other, with no other function's between them,
+        come in one wave, in order; together they change one row, which is checked.
         """
 
         def mark(function: Function) -> Function:
-            projection = _Projection(function, changes == "any", apart)
+            projection = _Projection(function, changes == "any", apart, folds)
             for event_type in event_types:
                 self.projections.setdefault(event_type, []).append(projection)
             return function
@@ -114,16 +120,27 @@ async def fill(model: ReadModel, connection: Connection, events: Wave) -> None:
     tables = model.on(connection)
     for projection, wave in _calls(model, events):
         rows = await projection.fill(wave, tables)
-        if not projection.many and rows != len(wave):
+        wanted = len({event.stream for event in wave}) if projection.folds else len(wave)
+        if not projection.many and rows != wanted:
             name = getattr(projection.fill, "__name__", "a projection")
-            raise LostRow(f"{model.reader}: {name}, {rows} of {len(wave)}")
+            raise LostRow(f"{model.reader}: {name}, {rows} of {wanted}")
 
 
 def _calls(model: ReadModel, events: Wave) -> Iterator[tuple[_Projection, Wave]]:
     yield from _by_function(model, events, apart=True)
     ordered = [event for event in events if not all(p.apart for p in _of(model, event))]
-    for wave in waves(ordered):
+    for wave in waves(ordered, _folding(model)):
         yield from _by_function(model, wave, apart=False)
+
+
+def _folding(model: ReadModel) -> dict[type, object]:
+    """By event type the function that folds it, where no other keeps its order."""
+    alone: dict[type, object] = {}
+    for event_type, projections in model.projections.items():
+        ordered = [one for one in projections if not one.apart]
+        if len(ordered) == 1 and ordered[0].folds:
+            alone[event_type] = ordered[0]
+    return alone
 
 
 def _by_function(
@@ -141,13 +158,19 @@ def _of(model: ReadModel, event: Recorded[Any]) -> Sequence[_Projection]:
     return model.projections.get(type(event.fact), ())
 
 
-def waves(events: Wave) -> list[list[Recorded[Any]]]:
-    """Cut so that a stream occurs at most once in a wave, keeping each stream's order."""
+def waves(events: Wave, folding: Mapping[type, object] = _NOBODY) -> list[list[Recorded[Any]]]:
+    """Cut so that a stream occurs at most once in a wave, keeping each stream's order.
+
+    folding: who folds events of a type; what the same one folds stays together.
+    """
     found: list[list[Recorded[Any]]] = []
-    depth: dict[str, int] = {}
+    last: dict[str, tuple[int, object]] = {}
     for event in events:
-        level = depth.get(event.stream, 0)
-        depth[event.stream] = level + 1
+        level, before = last.get(event.stream, (-1, None))
+        folds = folding.get(type(event.fact))
+        if folds is None or folds is not before:
+            level += 1
+            last[event.stream] = level, folds
         if level == len(found):
             found.append([])
         found[level].append(event)

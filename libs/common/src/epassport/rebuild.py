@@ -38,6 +38,7 @@ STILL_SECONDS = 0.6  # of the second that a transaction may last
 CLOSE_SECONDS = 0.2  # a round that took no longer leaves little to do while all stands still
 TRIES = 100
 PAUSE_SECONDS = 0.1
+COMPARING_MEMORY = "64MB"  # a set that does not fit is written to disk and read again
 REBUILD_LOCK = 7_303_017
 
 _SETTINGS = {
@@ -198,6 +199,7 @@ class _Work:
                 # The first statement takes the snapshot.
                 await self._while_level(lambda: snapshot.fetchval("SELECT 1"))
                 await snapshot.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+                await snapshot.execute(f"SET LOCAL work_mem = '{COMPARING_MEMORY}'")
                 return await beside.compare(snapshot, self._model)
         finally:
             await snapshot.close()
