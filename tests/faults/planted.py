@@ -86,7 +86,7 @@ def _no_transaction_id_rule() -> None:
 
 
 def _no_waves() -> None:
-    readmodel.waves = lambda events: [list(events)]
+    readmodel.waves = lambda events, _folding: [list(events)]
 
 
 _PLANT = {
