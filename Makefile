@@ -61,11 +61,11 @@ test-containers: $(READY) ## the integration suite on the images, with an engine
 		EPASSPORT_TEST_STACK=containers $(PYTEST) tests/containers tests/integration \
 			--ignore=tests/integration/test_i_recognition.py'
 
-faults-containers: $(READY) ## containers killed and paused under citizens on the road (ROUNDS=1, WRITE=1)
+faults-containers: $(READY) ## containers killed and paused under citizens on the road (ROUNDS=1, PART=, WRITE=1)
 	@tools/need.sh jlink
 	tools/container_engine.sh sh -c '$(PYTHON) tools/images.py && \
 		EPASSPORT_TEST_STACK=containers $(PYTHON) -m tests.containers.faults \
-			--rounds $(or $(ROUNDS),1) $(if $(WRITE),--write)'
+			--rounds $(or $(ROUNDS),1) $(if $(PART),--part $(PART)) $(if $(WRITE),--write)'
 
 startup-containers: $(READY) ## size of each image, seconds until its service is ready
 	@tools/need.sh jlink

@@ -42,6 +42,11 @@ class Project:
             check=False,
         )
 
+    def logs(self) -> str:
+        """The last lines of each container, which is gone after the test."""
+        asked = ("--profile", "demo", "logs", "--no-color", "--tail", "20")
+        return self.run(*asked, seconds=COMMAND_SECONDS).stdout
+
     def container(self, engine: DockerClient, service: str) -> Container:
         labels = {"project": self.name, "service": service}
         wanted = [f"com.docker.compose.{key}={value}" for key, value in labels.items()]
@@ -79,11 +84,11 @@ async def test_the_demo_of_compose_issues_passports_and_ends_with_its_verdict(
 ) -> None:
     up = ("--profile", "demo", "up", "--detach", "--no-build")
     started = await asyncio.to_thread(project.run, *up, seconds=UP_SECONDS)
-    assert started.returncode == 0, started.stderr
+    assert started.returncode == 0, f"{started.stderr}\n{project.logs()}"
     citizens = project.container(engine, "citizens")
     code = (await asyncio.to_thread(citizens.wait, timeout=WALK_SECONDS))["StatusCode"]
     told = citizens.logs().decode().splitlines()
-    assert code == 0, told[-30:]
+    assert code == 0, f"{told[-30:]}\n{project.logs()}"
     held, _, wanted = told[-1].partition(" expectations held.")[0].partition(" of ")
     assert held == wanted
     assert int(wanted) > 0
