@@ -1,9 +1,33 @@
 import asyncio
 from datetime import timedelta
 
+import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
-from epassport_sandbox.client import TookTooLong, Usual, until
+from epassport_contracts import ServiceName
+from epassport_sandbox.client import Client, TookTooLong, Usual, until
+from epassport_sandbox.oidc import Issuer
+
+
+async def test_a_query_is_asked_again_where_the_service_is_away_for_a_moment() -> None:
+    asked = 0
+
+    async def answer(_request: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            return web.json_response({"reason": "unavailable"}, status=503)
+        return web.json_response({"adjudications": []})
+
+    service = web.Application()
+    service.router.add_get("/v1/adjudications", answer)
+    async with TestServer(service) as server, aiohttp.ClientSession() as http, Issuer() as issuer:
+        urls = {ServiceName.BIOMETRICS: f"http://127.0.0.1:{server.port}"}
+        client = Client(urls, issuer, http)
+        told = await client.query(ServiceName.BIOMETRICS, "/adjudications", None)
+    assert (told, asked) == ({"adjudications": []}, 2)
 
 
 async def test_who_knows_how_long_it_takes_does_not_ask_before() -> None:

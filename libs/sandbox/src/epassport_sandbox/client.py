@@ -138,9 +138,13 @@ class Client:
         url = f"{self._urls[service]}/v1{path}"
         for pause in AGAIN_AFTER_SECONDS:
             try:
-                return await self._got(url, wanted, headers)
+                response = await self._got(url, wanted, headers)
             except _UNKNOWN_END:
-                await asyncio.sleep(pause)
+                pass
+            else:
+                if response.status != HTTPStatus.SERVICE_UNAVAILABLE:
+                    return response
+            await asyncio.sleep(pause)
         return await self._got(url, wanted, headers)
 
     async def _got(
