@@ -98,6 +98,17 @@ async def test_after_a_refusal_by_the_database_the_connection_is_used_again(lone
     assert await next_pid(lone) == pid
 
 
+async def test_a_connection_may_take_longer_to_prepare_than_a_statement(database: str) -> None:
+    """Or the first one to a busy server would end the process that starts."""
+    impatient = await Database.connect(database, connections=1, settings={"statement_timeout": "1"})
+    try:
+        async with impatient.connection() as connection:
+            with pytest.raises(asyncpg.QueryCanceledError):
+                await connection.execute("SELECT pg_sleep(1)")
+    finally:
+        await impatient.close()
+
+
 async def stand_still(_connection: Connection) -> None:
     await asyncio.Event().wait()
 

@@ -65,12 +65,6 @@ async def _nothing_to_reset(_connection: object) -> None:
     What asyncpg would send by itself costs a round trip at each release."""
 
 
-async def _know_arrays(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """asyncpg asks the server about each array type when a connection first meets it: 15 ms and
-    more, which would be spent in a group's transaction, under its locks."""
-    await connection.prepare(_ARRAYS)
-
-
 _ARRAYS = (
     "SELECT $1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bytea[], $6::boolean[],"
     " $7::timestamptz[], $8::date[]"
@@ -98,14 +92,24 @@ class Database:
         cls, dsn: str, *, connections: int = 8, settings: Mapping[str, str] | None = None
     ) -> "Database":
         """settings: of each session, beside those that keep transactions short."""
+        wanted = {**_SERVER_SETTINGS, **(settings or {})}
+        bound = wanted.pop("statement_timeout")
+
+        async def prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+            """asyncpg asks the server about each array type when a connection first meets it:
+            15 ms and more, which would be spent in a group's transaction, under its locks. On a
+            busy machine it is more than a statement may take; here it must not end a start."""
+            await connection.prepare(_ARRAYS)
+            await connection.execute(f"SET statement_timeout = {bound}")
+
         pool = await asyncpg.create_pool(
             dsn,
             min_size=1,
             max_size=connections,
             command_timeout=10,
-            init=_know_arrays,
+            init=prepare,
             reset=_nothing_to_reset,
-            server_settings={**_SERVER_SETTINGS, **(settings or {})},
+            server_settings=wanted,
         )
         return cls(pool)
 
