@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+import io
 import os
 import signal
 from uuid import uuid4
 
 import pytest
+from PIL import Image
 
 from biometrics.context import begin_working
 from biometrics.engine.port import EngineUnavailable
@@ -60,8 +62,8 @@ async def test_a_second_name_for_the_same_finger_is_confirmed_by_two_people(
     shown = await bureau.get(f"/adjudications/{case_id}", Role.ADJUDICATOR)
     (other,) = shown["others"]
     for side, n in ((shown["applicant"], 1), (other, 0)):
-        finger = base64.b64decode(side["fingers"]["right-index"])
-        assert finger == bureau.fingers.png(first.finger, n)
+        with Image.open(io.BytesIO(base64.b64decode(side["fingers"]["right-index"]))) as finger:
+            assert finger.tobytes() == bureau.fingers.image(first.finger, n).tobytes()
         assert base64.b64decode(side["face"]) == bureau.portrait
     decision = {"verdict": "same-person", "reason_code": "same-ridges"}
     path = f"/adjudications/{case_id}/decisions"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from biometrics.engine.nfiq2 import Nfiq2
-from biometrics.engine.port import FingerprintEngine, Template
+from biometrics.engine.port import FingerprintEngine, Template, TemplateRefused
 from biometrics.engine.positions import FingerPosition
 from biometrics.engine.quality import (
     Capture,
@@ -70,12 +70,15 @@ class Capturing:
         capture, measured = await asyncio.to_thread(_gate, image.png, image.dpi)
         quality = grade(measured)
         if self.nfiq2 is not None:
-            quality = await self.nfiq2.score(image.png)
+            quality = await self.nfiq2.score(image.png, dpi=image.dpi)
             if quality < MIN_NFIQ2:
                 raise CaptureRejected(CaptureFault.POOR_QUALITY)
-        template = await self.engine.extract(
-            capture.gray.tobytes(), width=capture.width, height=capture.height, dpi=capture.dpi
-        )
+        try:
+            template = await self.engine.extract(
+                capture.gray.tobytes(), width=capture.width, height=capture.height, dpi=capture.dpi
+            )
+        except TemplateRefused:
+            raise CaptureRejected(CaptureFault.POOR_QUALITY) from None
         check_minutiae(template.minutiae)
         return FingerCapture(image.position, image.dpi, quality, template, image.png)
 

@@ -1,5 +1,9 @@
-"""What an adjudicator sees of a case: pictures side by side, and nothing that names anybody."""
+"""What an adjudicator sees of a case: pictures side by side, and nothing that names anybody.
 
+People decide on what the engine saw: fingers are shown as the pixels that were measured.
+"""
+
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +16,7 @@ from biometrics.context import App
 from biometrics.engine.minutiae import Minutiae, minutiae_of
 from biometrics.engine.port import TemplateRefused
 from biometrics.engine.positions import FingerPosition
+from biometrics.engine.quality import only_pixels
 from biometrics.record_commands import Reason
 from epassport import Actor, Role
 from epassport.blobs import load
@@ -32,7 +37,7 @@ class FingerPicture:
 
 @dataclass(frozen=True)
 class Side:
-    """One person of a case; without pictures once erased."""
+    """One enrolment of a case; without pictures once erased."""
 
     face: bytes | None = field(repr=False)
     fingers: dict[FingerPosition, FingerPicture]
@@ -89,7 +94,9 @@ async def _side(view: View[App], row: Record) -> Side:
     face, *rest = await _opened(view, row)
     count = len(row["positions"])
     fingers = {
-        FingerPosition(at): FingerPicture(png, _minutiae(template))
+        FingerPosition(at): FingerPicture(
+            await asyncio.to_thread(only_pixels, png), _minutiae(template)
+        )
         for at, png, template in zip(row["positions"], rest[:count], rest[count:], strict=True)
         if png is not None
     }

@@ -315,19 +315,29 @@ async def case_of(tables: Tables, case_id: UUID) -> Record | None:
 
 
 async def pictures_in(tables: Tables, case: Record) -> list[Record]:
-    """Digests of what the applicant brought, then of every holder it is compared with."""
+    """Digests of what the applicant brought, then of every holder it is compared with.
+
+    Of such a holder every enrolment that the gallery holds, as any of them may be the one that
+    was found; where none is left there, the latest. What was captured and was not the holder's
+    finger has left the gallery, though it is the latest.
+    """
     return await tables.fetch(
         """
         SELECT holder_id, face, positions, fingers, templates
           FROM {enrolment} WHERE application_id = $1
          UNION ALL
-        (SELECT DISTINCT ON (against.place)
-                e.holder_id, e.face, e.positions, e.fingers, e.templates
-           FROM unnest($2::uuid[]) WITH ORDINALITY AS against (holder_id, place)
-           JOIN {enrolment} AS e USING (holder_id)
-          WHERE e.positions <> '{}'
-          ORDER BY against.place, e.status = 'retired', e.version DESC)
+        (SELECT holder_id, face, positions, fingers, templates
+           FROM (SELECT e.*, against.place,
+                        rank() OVER (PARTITION BY against.place ORDER BY gone.gone,
+                                     CASE WHEN gone.gone THEN -e.version END) AS choice
+                   FROM unnest($2::uuid[]) WITH ORDINALITY AS against (holder_id, place)
+                   JOIN {enrolment} AS e USING (holder_id)
+                  CROSS JOIN LATERAL (SELECT e.status = ANY($3::text[])) AS gone (gone)
+                  WHERE e.positions <> '{}') AS shown
+          WHERE choice = 1
+          ORDER BY place, version DESC)
         """,
         case["application_id"],
         case["against"],
+        [Status.AWAITED, Status.RETIRED],
     )

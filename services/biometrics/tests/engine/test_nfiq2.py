@@ -4,12 +4,15 @@ import os
 import signal
 from collections.abc import AsyncIterator
 
+import numpy as np
 import pytest
 import pytest_asyncio
+from PIL import Image
 
 from biometrics.capture import OWN_GATE, Capturing
 from biometrics.engine.expectations import ExpectationsEngine
-from biometrics.engine.nfiq2 import PACKAGE, Nfiq2, is_installed, open_nfiq2
+from biometrics.engine.nfiq2 import PACKAGE, Nfiq2, is_installed, open_nfiq2, picture_to_grade
+from biometrics.engine.quality import read_capture
 from biometrics.engine.sourceafis import empty_gallery
 from epassport_sandbox.fingerprints import Finger, blank, impression, png, worn
 
@@ -26,17 +29,30 @@ async def nfiq2() -> AsyncIterator[Nfiq2]:
 
 
 async def test_a_good_finger_grades_higher_than_a_worn_and_a_blank_one(nfiq2: Nfiq2) -> None:
-    good = await nfiq2.score(png(impression(Finger(1), 0)))
-    assert good > await nfiq2.score(png(worn(1))) >= 0
-    assert await nfiq2.score(png(blank())) == 0
+    good = await nfiq2.score(png(impression(Finger(1), 0)), dpi=500)
+    assert good > await nfiq2.score(png(worn(1)), dpi=500) >= 0
+    assert await nfiq2.score(png(blank()), dpi=500) == 0
+
+
+@pytest.mark.parametrize(("dpi", "size"), [(500, (400, 480)), (1000, (200, 240))])
+def test_what_is_graded_has_500_dpi(dpi: int, size: tuple[int, int]) -> None:
+    seen = read_capture(picture_to_grade(png(impression(Finger(1), 0)), dpi=dpi), dpi=500)
+    assert (seen.width, seen.height) == size
+
+
+async def test_a_finer_picture_of_a_finger_grades_like_the_customary_one(nfiq2: Nfiq2) -> None:
+    once = impression(Finger(1), 0)
+    twice = png(np.asarray(Image.fromarray(once).resize((800, 960), Image.Resampling.BICUBIC)))
+    customary = await nfiq2.score(png(once), dpi=500)
+    assert await nfiq2.score(twice, dpi=1000) == pytest.approx(customary, abs=10)
 
 
 async def test_a_killed_process_costs_no_answer(nfiq2: Nfiq2) -> None:
     picture = png(impression(Finger(1), 0))
-    before = await nfiq2.score(picture)
+    before = await nfiq2.score(picture, dpi=500)
     for pid in nfiq2.pids:
         os.kill(pid, signal.SIGKILL)
-    assert await nfiq2.score(picture) == before
+    assert await nfiq2.score(picture, dpi=500) == before
 
 
 async def test_the_gate_is_named(nfiq2: Nfiq2) -> None:

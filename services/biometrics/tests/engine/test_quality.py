@@ -161,8 +161,9 @@ def test_a_bomb_is_refused_by_its_header() -> None:
     assert fault_of_file(header(30_000, 30_000)) is CaptureFault.WRONG_SIZE
 
 
-def test_a_second_header_that_says_more_is_damage() -> None:
-    bomb = header(400, 480) + header(1000, 1000)[8:] + GOOD_PNG[33:]
+@pytest.mark.parametrize("side", [1000, 10_000, 30_000])
+def test_a_second_header_that_says_more_is_damage(side: int) -> None:
+    bomb = header(400, 480) + header(side, side)[8:] + GOOD_PNG[33:]
     assert fault_of_file(bomb) is CaptureFault.DAMAGED
 
 

@@ -9,13 +9,17 @@ picture a good mark, so it stands behind our own gate and never in its place.
 import asyncio
 import importlib
 import importlib.util
+import io
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from importlib.metadata import version
 from multiprocessing import get_context
 from typing import Any
 
+from PIL import Image
+
 from biometrics.engine.port import EngineUnavailable
+from biometrics.engine.quality import at_500_dpi
 
 PACKAGE = "nbis"
 DISTRIBUTION = "nbis-python"
@@ -31,12 +35,14 @@ class Nfiq2:
         self.name = f"nfiq2-nbis-{version(DISTRIBUTION)}"
         self._pool = _pool()
 
-    async def score(self, png: bytes) -> int:
-        """0 to 100; of an 8-bit gray PNG of 500 dpi. Raises EngineUnavailable."""
+    async def score(self, png: bytes, *, dpi: int) -> int:
+        """0 to 100; of an 8-bit gray PNG that passed our own gate. Raises EngineUnavailable."""
         for _ in range(2):
             try:
                 async with asyncio.timeout(WITHIN_SECONDS):
-                    scored = asyncio.get_running_loop().run_in_executor(self._pool, _score, png)
+                    scored = asyncio.get_running_loop().run_in_executor(
+                        self._pool, _score, png, dpi
+                    )
                     return await scored
             except (BrokenProcessPool, TimeoutError):
                 self._pool.shutdown(wait=False, cancel_futures=True)
@@ -54,6 +60,15 @@ class Nfiq2:
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def picture_to_grade(png: bytes, *, dpi: int) -> bytes:
+    """A PNG of 500 dpi: NFIQ 2 knows no other, and would take a finer scanner's picture for that
+    of a finger with ridges twice as wide."""
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(png), formats=("PNG",)) as capture:
+        at_500_dpi(capture, dpi).save(out, "PNG")
+    return out.getvalue()
 
 
 def is_installed() -> bool:
@@ -93,9 +108,9 @@ def _load() -> None:
         )
 
 
-def _score(png: bytes) -> int:
+def _score(png: bytes, dpi: int) -> int:
     _load()
     try:
-        return int(_extractor.extract_minutiae(png).quality().score)
+        return int(_extractor.extract_minutiae(picture_to_grade(png, dpi=dpi)).quality().score)
     except importlib.import_module(PACKAGE).NbisError:
         return 0  # nothing to grade: no ridge was found

@@ -24,6 +24,7 @@ Plane = NDArray[np.float32]
 
 MAX_BYTES = 512 * 1024
 MIN_PIXELS, MAX_PIXELS = 200, 1000
+CUSTOMARY_DPI = 500
 MIN_DPI, MAX_DPI = 490, 1020  # the engine scales to 500; below that ridges are lost
 
 BLOCK_MM = 0.8  # about two ridges: the unit of every measure below
@@ -116,9 +117,38 @@ def read_capture(png: bytes, *, dpi: int) -> Capture:
             if image.size != (width, height) or image.mode != "L":  # a second, different header
                 raise CaptureRejected(CaptureFault.DAMAGED)
             gray = np.asarray(image)
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as unreadable:
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        struct.error,
+        zlib.error,
+        Image.DecompressionBombError,  # a second header may promise more than the first
+    ) as unreadable:
         raise CaptureRejected(CaptureFault.DAMAGED) from unreadable
     return Capture(gray, dpi)
+
+
+def only_pixels(png: bytes) -> bytes:
+    """The picture that was measured, as a PNG that holds nothing else.
+
+    A capture may also hold what a browser shows and the engine never saw: frames of an animation,
+    a transparent gray, a gamma, a turn. png: a capture that passed the gate.
+    """
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
+        Image.fromarray(np.asarray(image)).save(out, "PNG")
+    return out.getvalue()
+
+
+def at_500_dpi(picture: Image.Image, dpi: int) -> Image.Image:
+    """For what knows fingers at no other resolution: WSQ on chips, NFIQ 2."""
+    if dpi == CUSTOMARY_DPI:
+        return picture
+    factor = CUSTOMARY_DPI / dpi
+    size = (round(picture.width * factor), round(picture.height * factor))
+    return picture.resize(size, Image.Resampling.LANCZOS)
 
 
 def examine(capture: Capture) -> Quality:
