@@ -3,18 +3,25 @@
 import base64
 from collections.abc import Mapping
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from biometrics.engine.positions import FingerPosition
+from biometrics.holder_check import MAX_TRIES
 from biometrics.http import SamplesBody, check_fingers
 from biometrics.record_commands import Reason
 from conftest import Bureau, Person
 from epassport.actor import Role
+from epassport.opening import InRecord, open_in_task
 from epassport.problems import Problem
+from epassport_contracts import ServiceName
 from epassport_contracts.desk import TicketPurpose
 from epassport_contracts.events.enrollment import ApplicationKind
+from epassport_contracts.sealed import Sealed
+from epassport_credentials.finger import wsq_size
 from epassport_sandbox.fingerprints import blank, png
 
 OFFICER = "hand-over-officer"
@@ -69,6 +76,27 @@ async def test_of_several_captures_of_a_finger_the_best_is_kept(bureau: Bureau) 
     await bureau.status(other, "suspected")
     worse = (await bureau.get(f"/records/{other.holder}", Role.OPERATOR))["enrolments"][0]
     assert enrolment["qualities"]["right-index"] > worse["qualities"]["right-index"]
+
+
+async def test_a_finer_capture_reaches_the_chip_at_500_pixels_an_inch(bureau: Bureau) -> None:
+    person = bureau.person()
+    capture = Image.fromarray(bureau.fingers.image(person.finger))
+    finer = np.asarray(capture.resize((800, 960), Image.Resampling.BICUBIC))
+    finger = {**of_pixels("right-index", finer), "dpi": 1000}
+    await bureau.brought(person, body(bureau, person, finger))
+    await bureau.status(person, "accepted")
+    await bureau.approve(person)
+    released = (await bureau.sent("ImageReleased", person, 3))[0]["image"]
+    essentials = bureau.opened.essentials
+    (octets,) = await open_in_task(
+        essentials.database,
+        essentials.keyring,
+        [InRecord(person.holder, "chip-image", Sealed.model_validate(released))],
+        service=ServiceName.BIOMETRICS,
+        reason="test",
+        correlation_id=uuid4(),
+    )
+    assert wsq_size(octets) == (400, 480)
 
 
 async def test_one_finger_in_two_slots_is_told(bureau: Bureau) -> None:
@@ -151,3 +179,22 @@ async def test_at_the_counter_the_other_hand_costs_no_try(bureau: Bureau) -> Non
     assert (answer.status_code, answer.json()["reason"]) == (409, "capture-other-hand")
     answer = await bureau.check(ticket, known.finger)
     assert (answer.json()["result"], answer.json()["tries_left"]) == ("verified", 3)
+
+
+async def test_a_ticket_that_is_good_for_no_comparison_tells_nothing_of_the_other_hand(
+    bureau: Bureau,
+) -> None:
+    known, spare, other = (bureau.person() for _ in range(3))
+    fingers = (at(bureau, "right-index", known.finger), at(bureau, "left-index", spare.finger))
+    await bureau.brought(known, body(bureau, known, *fingers))
+    await bureau.status(known, "accepted")
+    ticket = bureau.ticket(known, OFFICER, TicketPurpose.HAND_OVER)
+    answer = await bureau.check(ticket, spare.finger, who="hand-over-officer-2")
+    assert answer.json()["reason"] == Reason.TICKET_OF_OTHER_OFFICER
+    for _ in range(MAX_TRIES):
+        await bureau.check(ticket, other.finger)
+    opened = "SELECT FROM openings WHERE reason = 'check-for-hand-over' AND subject = $1"
+    before = await bureau.rows(opened, known.holder)
+    answer = await bureau.check(ticket, spare.finger)
+    assert answer.json()["reason"] == Reason.TRIES_EXHAUSTED
+    assert await bureau.rows(opened, known.holder) == before

@@ -10,7 +10,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from biometrics.record_commands import CheckFinger, ConfirmFace, ExceptFingers, Reason
+from biometrics.record_commands import (
+    CheckFinger,
+    ConfirmFace,
+    ExceptFingers,
+    Officer,
+    Reason,
+)
 from biometrics.record_events import (
     BiometricRecord,
     Event,
@@ -41,9 +47,7 @@ def check_finger(command: CheckFinger, record: BiometricRecord) -> Decided:
     ticket, use = command.ticket, record.ticket(command.ticket.ticket_id)
     if use.last_check == command.check_id:
         return []
-    if command.by.subject != ticket.officer:
-        return Refused(Reason.TICKET_OF_OTHER_OFFICER)
-    if refusal := _not_now(ticket, use):
+    if refusal := no_finger_for(ticket, command.by, use):
         return Refused(refusal)
     reference = record.reference(ticket.application_id)
     if reference is None:
@@ -100,6 +104,13 @@ def except_at_counter(command: ExceptFingers, record: BiometricRecord) -> Decide
             command.reason_code,
         )
     ]
+
+
+def no_finger_for(ticket: Ticket, by: Officer, use: TicketUse) -> Reason | None:
+    """Known before anything is compared, so that a spent ticket, or another's, tells nothing."""
+    if by.subject != ticket.officer:
+        return Reason.TICKET_OF_OTHER_OFFICER
+    return _not_now(ticket, use)
 
 
 def _not_now(ticket: Ticket, use: TicketUse) -> Reason | None:

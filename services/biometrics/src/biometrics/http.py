@@ -12,11 +12,11 @@ from biometrics.access import CAPTURE
 from biometrics.capture import JPEG, PNG, FingerCapture, FingerImage, read_face
 from biometrics.codes import Code
 from biometrics.context import App
-from biometrics.engine.port import EngineUnavailable, Template
+from biometrics.engine.port import EngineUnavailable, Template, TemplateRefused
 from biometrics.engine.positions import FingerPosition
 from biometrics.engine.quality import CaptureFault, CaptureRejected
 from biometrics.faces import FaceRejected
-from biometrics.holder_check import MAX_TRIES
+from biometrics.holder_check import MAX_TRIES, no_finger_for
 from biometrics.record_commands import (
     CheckFinger,
     Command,
@@ -145,13 +145,15 @@ async def except_fingers(body: ExceptionBody, call: Call[App]) -> Outcome:
 @routes.command("verify-holder", "/v1/verifications")
 async def verify_holder(body: FingerCheckBody, call: Call[App]) -> Outcome | Response:
     """1:1 with the finger that was enrolled; the answer holds the class of the score, never it."""
-    ticket = _ticket(call, body.ticket)
+    ticket, by = _ticket(call, body.ticket), Officer.of(call.actor)
     known = await call.app.record(ticket.holder_id)
-    reference = known.reference(ticket.application_id)
+    useless = no_finger_for(ticket, by, known.ticket(ticket.ticket_id))
+    # None: nothing is opened or compared for this ticket, and the decider says why.
+    reference = None if useless else known.reference(ticket.application_id)
     found = await _compared(call, ticket, reference, body.finger)
     command = CheckFinger(
         call.now,
-        Officer.of(call.actor),
+        by,
         ticket,
         call.new_id("check"),
         body.finger.position,
@@ -302,7 +304,8 @@ async def _compared(
 
 
 async def _score(call: Call[App], ticket: Ticket, probe: Template, enrolled: FingerSample) -> float:
-    """Raises EngineUnavailable."""
+    """Raises EngineUnavailable. Where the engine was changed since, a supervisor's exception is
+    the way on."""
     async with call.app.database.connection() as connection:
         blob = await load(connection, enrolled.template)
     if blob is None:
@@ -317,7 +320,10 @@ async def _score(call: Call[App], ticket: Ticket, probe: Template, enrolled: Fin
     )
     if reference is ERASED:
         raise Problem(ProblemReason.ERASED)
-    return await call.app.engine.compare(probe=probe.data, reference=reference)
+    try:
+        return await call.app.engine.compare(probe=probe.data, reference=reference)
+    except TemplateRefused:
+        raise Problem(Reason.REFERENCE_OF_OTHER_ENGINE) from None
 
 
 async def _check(

@@ -46,6 +46,7 @@ class Reason(StrEnum):
     FINGERS_EXCEPTED = "biometrics-fingers-excepted"
     FINGER_NOT_ENROLLED = "biometrics-finger-not-enrolled"
     NO_EXCEPTION = "biometrics-no-exception"
+    REFERENCE_OF_OTHER_ENGINE = "biometrics-reference-of-other-engine"
     REFERENCE_CHANGED = "biometrics-reference-changed"
     TRIES_EXHAUSTED = "biometrics-tries-exhausted"
 
