@@ -41,12 +41,14 @@ class Refused(Exception):
 
 @dataclass
 class AbisServer:
-    """fails_with: the failureReason of every answer from now on."""
+    """fails_with: the failureReason of every answer from now on. adds: what every answer holds
+    in place of what it would."""
 
     comparer: SourceAfis
     limits: SearchLimits
     tells_scores: bool = True
     fails_with: str | None = None
+    adds: dict[str, Any] = field(default_factory=dict)
     url: str = ""
     known: set[str] = field(default_factory=set)
     messages: list[dict[str, Any]] = field(default_factory=list)
@@ -92,7 +94,7 @@ class AbisServer:
             told = await self._done(message)
         except Refused as refused:
             return JSONResponse({**reply, "returnValue": "2", "failureReason": refused.reason})
-        return JSONResponse({**reply, "returnValue": "1", **told})
+        return JSONResponse({**reply, "returnValue": "1", **told, **self.adds})
 
     async def _done(self, message: dict[str, Any]) -> dict[str, Any]:
         reference_id = message.get("referenceId")

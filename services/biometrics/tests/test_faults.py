@@ -15,7 +15,11 @@ from uuid import uuid4
 
 import pytest
 from PIL import Image
+from structlog.testing import capture_logs
 
+from biometrics.engine.choice import engine_of
+from biometrics.engine.port import EngineUnavailable, TemplateRefused
+from biometrics.gallery import Gallery
 from conftest import SETTLED_WITHIN_SECONDS, Bureau, Person, at_work, now
 from epassport import keyring_stream
 from epassport.actor import Role, service_actor
@@ -132,6 +136,22 @@ async def test_a_gallery_from_a_backup_leaves_out_whoever_was_erased_since(
             erased.holder,
         )
         await bureau.rows("DELETE FROM blobs WHERE subject = $1 RETURNING 1", erased.holder)
+
+
+async def test_a_gallery_of_another_engines_templates_says_why_it_does_not_open(
+    bureau: Bureau,
+) -> None:
+    """Rather than search without those whom it can not compare."""
+    await bureau.enrol(bureau.person())
+    app, settings = bureau.opened.app, bureau.settings.model_copy(update={"engine": "expectations"})
+    made = Gallery(app.database, app.keyring, lambda refill: engine_of(settings, refill))
+    async with made as gallery:
+        with capture_logs() as lines, pytest.raises(TemplateRefused):
+            await gallery.filled()
+        (told,) = [line for line in lines if line["event"] == "gallery-not-opened"]
+        assert (told["fault"], told["reason"]) == ("TemplateRefused", "not a template")
+        with pytest.raises(EngineUnavailable):
+            gallery.check_ready()
 
 
 async def destroy_keys(bureau: Bureau, person: Person) -> None:

@@ -19,6 +19,7 @@ from asyncpg import Record
 
 from biometrics import gallery_readmodel
 from biometrics.engine.port import (
+    Candidate,
     EngineError,
     EngineUnavailable,
     FingerprintEngine,
@@ -159,17 +160,19 @@ class Gallery:
         limits = replace(limits, at_most=FIRST_CANDIDATES)
         while True:
             result = await self._engine.search(probe, limits)
-            if len(result.candidates) < limits.at_most:
+            if len(result.candidates) < limits.at_most or limits.at_most >= result.searched:
                 break
             limits = replace(limits, at_most=4 * limits.at_most)
-        found = [candidate.reference_id for candidate in result.candidates]
+        captures = {each.reference_id: _capture_of(each) for each in result.candidates}
+        found = [capture for capture in captures.values() if capture is not None]
         async with self._database.connection() as connection:
             tables = gallery_readmodel.gallery.on(connection)
             holders = await gallery_readmodel.holders_before(tables, found, place)
         crossed: dict[UUID, bool] = {}  # in the order of the candidates
         shares: dict[UUID, float] = {}
         for each in result.candidates:
-            if (holder := holders.get(each.reference_id)) is not None:
+            capture = captures[each.reference_id]
+            if capture is not None and (holder := holders.get(capture)) is not None:
                 crossed[holder] = crossed.get(holder, True) and each.mirrored
                 shares[holder] = max(shares.get(holder, 0.0), limits.share(each))
         mixed_up = frozenset(holder for holder, is_crossed in crossed.items() if is_crossed)
@@ -179,9 +182,30 @@ class Gallery:
         )
 
     async def _open(self) -> None:
-        await self._engine.__aenter__()
+        try:
+            await self._engine.__aenter__()
+            if self._engine.keeps_gallery:
+                await self._remove_left()
+        except EngineError as refused:
+            # A template of another version bars the whole gallery: who is left out of it has a
+            # second passport for the asking.
+            log.error("gallery-not-opened", fault=type(refused).__name__, reason=refused.detail)
+            raise
         log.info("gallery-ready", references=await self._engine.size())
         self._following = asyncio.create_task(self._follow(), name="gallery follows")
+
+    async def _remove_left(self) -> None:
+        """Who was erased while no process of ours ran is erased there as well."""
+        last = BEFORE_ALL
+        while True:
+            async with self._database.connection() as connection:
+                tables = gallery_readmodel.gallery.on(connection)
+                captures = await gallery_readmodel.left_after(tables, last, PAGE)
+            if not captures:
+                return
+            for capture in captures:
+                await self._engine.remove(str(capture))
+            last = captures[-1]
 
     async def _follow(self) -> None:
         """What left the table leaves the engine, also while nobody searches."""
@@ -270,3 +294,11 @@ class Gallery:
             if template is not ERASED:
                 found.setdefault(capture, {})[position] = template
         return dict(found)
+
+
+def _capture_of(candidate: Candidate) -> UUID | None:
+    """None for what is not ours: a vendor may keep others' references beside."""
+    try:
+        return UUID(candidate.reference_id)
+    except ValueError:
+        return None

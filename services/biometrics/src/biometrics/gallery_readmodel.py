@@ -135,9 +135,22 @@ async def present_after(tables: Tables, capture_id: UUID, limit: int) -> list[Re
     )
 
 
+async def left_after(tables: Tables, capture_id: UUID, limit: int) -> list[UUID]:
+    """What was in the gallery once, page by page, in no meaningful order."""
+    rows = await tables.fetch(
+        """
+        SELECT capture_id FROM {gallery_entry}
+         WHERE NOT present AND capture_id > $1 ORDER BY capture_id LIMIT $2
+        """,
+        capture_id,
+        limit,
+    )
+    return [row["capture_id"] for row in rows]
+
+
 async def holders_before(
-    tables: Tables, captures: Collection[str], place: Token
-) -> Mapping[str, UUID]:
+    tables: Tables, captures: Collection[UUID], place: Token
+) -> Mapping[UUID, UUID]:
     """Of these captures, those that were entered before `place` and have not left."""
     rows = await tables.fetch(
         """
@@ -149,4 +162,4 @@ async def holders_before(
         place.transaction_id,
         place.position,
     )
-    return {str(row["capture_id"]): row["holder_id"] for row in rows}
+    return {row["capture_id"]: row["holder_id"] for row in rows}

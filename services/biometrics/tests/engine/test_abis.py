@@ -1,7 +1,9 @@
 """Messages to a vendor's ABIS as MOSIP has them, and what becomes of each of its failures."""
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import httpx
@@ -12,6 +14,7 @@ from cryptography.exceptions import InvalidTag
 
 from biometrics.engine import cbeff
 from biometrics.engine.abis import (
+    MAX_REPLY_BYTES,
     AbisClient,
     AbisEngine,
     AbisFailed,
@@ -121,15 +124,112 @@ async def test_a_shared_record_opens_with_the_certificates_key_alone(
         opened_by(server.key, base64.urlsafe_b64encode(b"something else"))
 
 
-async def test_a_vendor_that_tells_no_score_still_finds_candidates(
+FOUND = (Candidate("one", 300.0, 300.0),)
+JUST_FOUND = (Candidate("one", 140.0, 140.0),)
+
+
+@pytest.mark.parametrize("tells_scores", [True, False])
+async def test_whom_a_vendor_names_was_found_and_no_more_is_known(
+    server: AbisServer, engine: AbisEngine, *, tells_scores: bool
+) -> None:
+    """Its scores are on its own scale, which no threshold of ours is made for."""
+    server.comparer.finds = FOUND
+    server.tells_scores = tells_scores
+    told = await engine.search({INDEX: TWO_MINUTIAE}, LIMITS)
+    assert told.candidates == JUST_FOUND
+
+
+def named(reference_id: str, score: object) -> dict[str, object]:
+    return {"referenceId": reference_id, "analytics": {"score": score}}
+
+
+async def test_a_vendor_may_name_a_person_twice_and_in_any_order(
     server: AbisServer, engine: AbisEngine
 ) -> None:
-    server.comparer.finds = (Candidate("one", 300.0, 300.0),)
+    strange = [named("worst", "0.2"), named("none", "n/a"), named("best", 0.5),
+               named("nan", "nan"), named("best", "0.9"), named("good", 0.8)]  # fmt: skip
+    server.adds = {"candidateList": {"candidates": strange}}
     told = await engine.search({INDEX: TWO_MINUTIAE}, LIMITS)
-    assert told.candidates == (Candidate("one", 300.0, 300.0),)
-    server.tells_scores = False
-    silent = await engine.search({INDEX: TWO_MINUTIAE}, LIMITS)
-    assert silent.candidates == (Candidate("one", 140.0, 140.0),)
+    names = [each.reference_id for each in told.candidates]
+    assert names == ["best", "good", "worst", "nan", "none"]
+
+
+@pytest.mark.parametrize("empty", [None, {}, [], {"candidates": None}, {"candidates": []}])
+async def test_nobody_is_named_in_several_ways(
+    server: AbisServer, engine: AbisEngine, empty: object
+) -> None:
+    server.adds = {"candidateList": empty}
+    assert (await engine.search({INDEX: TWO_MINUTIAE}, LIMITS)).candidates == ()
+
+
+@pytest.mark.parametrize(
+    "adds",
+    [{"candidateList": ["one"]}, {"candidateList": "one"},
+     {"candidateList": {"candidates": 1}}, {"candidateList": {"candidates": {"one": 1}}},
+     {"candidateList": {"candidates": ["one"]}}, {"candidateList": {"candidates": [{}]}},
+     {"candidateList": {"candidates": [{"referenceId": 1}]}}, {"requestId": "another"},
+     {"count": "many"}, {"count": None}],
+)  # fmt: skip
+async def test_a_reply_of_another_form_makes_the_engine_unavailable(
+    server: AbisServer, engine: AbisEngine, adds: dict[str, object]
+) -> None:
+    server.adds = adds
+    with pytest.raises(EngineUnavailable):
+        await engine.search({INDEX: TWO_MINUTIAE}, LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [(b"", "did not answer"), (b"\xff", "did not answer"), (b"[" * 200_000, "did not answer"),
+     (b"[]", "another request"), (b"null", "another request"),
+     (b" " * (MAX_REPLY_BYTES - 2) + b"[]", "another request"),
+     (b" " * (MAX_REPLY_BYTES - 1) + b"[]", "did not answer")],
+    ids=["nothing", "no text", "nested", "a list", "null", "long", "too long"],
+)  # fmt: skip
+async def test_a_reply_that_is_none_makes_the_engine_unavailable(reply: bytes, said: str) -> None:
+    async with answering(reply) as url:
+        client = AbisClient(url)
+        with pytest.raises(EngineUnavailable, match=said):
+            await client.ping()
+        await client.close()
+
+
+async def test_a_vendor_that_answers_drop_by_drop_is_given_up_in_time() -> None:
+    async with answering(b" " * 1_000, seconds_between=0.05) as url:
+        client = AbisClient(url, within_seconds=0.5)
+        with pytest.raises(EngineUnavailable, match="did not answer"):
+            await client.ping()
+        await client.close()
+
+
+@asynccontextmanager
+async def answering(reply: bytes, *, seconds_between: float | None = None) -> AsyncIterator[str]:
+    """An address that answers everything so; byte by byte where they have a time between."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):  # who asked has had enough
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(reply))
+            for at in range(0, len(reply), len(reply) if seconds_between is None else 1):
+                writer.write(reply[at:] if seconds_between is None else reply[at : at + 1])
+                await writer.drain()
+                await asyncio.sleep(seconds_between or 0)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/abis"
+
+
+async def test_who_asks_for_a_record_at_length_is_cut_off(engine: AbisEngine) -> None:
+    async with engine.share.shared(b"a record") as url:
+        address = httpx.URL(url)
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(b"GET " + address.raw_path + b" HTTP/1.1\r\nX: " + b"x" * 8192)
+        writer.write(b"\r\n\r\n")
+        with suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        writer.close()
 
 
 @pytest.mark.parametrize("reason", list(FailureReason))

@@ -3,10 +3,14 @@
 Messages are JSON in byte form, one request and one reply each, POSTed to one address; a platform
 that has them on queues puts its bridge there. All codes and counts are texts. The vendor gets
 opaque ids and minutiae records, no personal data; extraction and 1:1 stay with our own engine,
-as an ABIS is for searches. Whether a score means a candidate is the vendor's to say.
+as an ABIS is for searches. Whether a score means a candidate is the vendor's to say, and only the
+order of its scores means anything here: they are on a scale of their own.
 """
 
-from collections.abc import Mapping
+import asyncio
+import json
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -35,6 +39,7 @@ ENGINE = "mosip-abis-1.1"
 MESSAGE_VERSION = "1.1"
 SUCCESS = "1"
 WITHIN_SECONDS = 60.0
+MAX_REPLY_BYTES = 4 * 1024 * 1024  # some thousand candidates with all that a vendor may add
 
 
 class Operation(StrEnum):
@@ -84,9 +89,10 @@ class AbisFailed(Exception):
 class AbisClient:
     """One connection pool to one ABIS."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, within_seconds: float = WITHIN_SECONDS) -> None:
         self._url = url
-        self._http = httpx.AsyncClient(timeout=WITHIN_SECONDS)
+        self._within_seconds = within_seconds
+        self._http = httpx.AsyncClient(timeout=within_seconds)
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -99,10 +105,11 @@ class AbisClient:
         """Candidates as they come: `referenceId`, `analytics`."""
         flags = {"maxResults": str(at_most)}
         reply = await self._asked(Operation.IDENTIFY, referenceId="", referenceURL=url, flags=flags)
-        found = (reply.get("candidateList") or {}).get("candidates") or []
-        if not all(isinstance(each, dict) and "referenceId" in each for each in found):
+        told = reply.get("candidateList") or {}
+        found = (told.get("candidates") or []) if isinstance(told, dict) else None
+        if not isinstance(found, list) or not all(map(_is_candidate, found)):
             raise EngineUnavailable("the ABIS sent candidates without ids")
-        return list(found)
+        return found
 
     async def delete(self, reference_id: str) -> None:
         await self._asked(Operation.DELETE, referenceId=reference_id)
@@ -126,16 +133,26 @@ class AbisClient:
             **fields,
         }
         try:
-            answer = await self._http.post(self._url, json=message)
-            answer.raise_for_status()
-            reply = answer.json()
-        except (httpx.HTTPError, ValueError) as away:
+            async with asyncio.timeout(self._within_seconds):
+                reply = json.loads(await self._answered(message))
+        except (httpx.HTTPError, TimeoutError, ValueError, RecursionError) as away:
             raise EngineUnavailable(f"the ABIS did not answer {operation}") from away
         if not isinstance(reply, dict) or reply.get("requestId") != request_id:
             raise EngineUnavailable("the ABIS answered another request")
         if str(reply.get("returnValue")) != SUCCESS:
             raise AbisFailed(operation, _reason(reply))
         return reply
+
+    async def _answered(self, message: Mapping[str, Any]) -> bytes:
+        """Raises httpx.HTTPError, ValueError."""
+        octets = bytearray()
+        async with self._http.stream("POST", self._url, json=message) as answer:
+            answer.raise_for_status()
+            async for part in answer.aiter_bytes():
+                octets += part
+                if len(octets) > MAX_REPLY_BYTES:
+                    raise ValueError("a reply without an end")
+        return bytes(octets)
 
 
 @dataclass
@@ -181,6 +198,10 @@ class AbisEngine:
     def engine_pid(self) -> int | None:
         return self.local.engine_pid
 
+    @property
+    def keeps_gallery(self) -> bool:
+        return True
+
     async def extract(self, gray: bytes, *, width: int, height: int, dpi: int) -> Template:
         return await self.local.extract(gray, width=width, height=height, dpi=dpi)
 
@@ -188,16 +209,18 @@ class AbisEngine:
         return await self.local.compare(probe=probe, reference=reference)
 
     async def search(self, probe: Fingers, limits: SearchLimits) -> SearchResult:
-        """A vendor that tells no score found a candidate by its own threshold."""
+        """Whom the vendor names reached its own threshold; that is all we know of how clearly."""
         try:
             async with self.share.shared(_record(probe)) as url:
                 found = await self.client.identify(url, at_most=limits.at_most)
             searched = await self.client.reference_count()
         except AbisFailed as failed:
             raise _told(failed) from failed
-        candidates = [_candidate(each, limits) for each in found]
-        candidates.sort(key=lambda each: (-each.score, each.reference_id))
-        return SearchResult(tuple(candidates[: limits.at_most]), searched, searched, ENGINE)
+        candidates = [
+            Candidate(reference_id, limits.threshold, limits.threshold)
+            for reference_id in _best_first(found)[: limits.at_most]
+        ]
+        return SearchResult(tuple(candidates), searched, searched, ENGINE)
 
     async def insert(self, reference_id: str, fingers: Fingers) -> None:
         try:
@@ -235,13 +258,25 @@ def _record(fingers: Fingers) -> bytes:
     )
 
 
-def _candidate(told: Mapping[str, Any], limits: SearchLimits) -> Candidate:
-    analytics = told.get("analytics") or {}
+def _is_candidate(told: object) -> bool:
+    return isinstance(told, dict) and isinstance(told.get("referenceId"), str)
+
+
+def _best_first(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Each id once, though a vendor may name it for every finger; those without a score last."""
+    scores: dict[str, float] = {}
+    for told in found:
+        reference_id = told["referenceId"]
+        scores[reference_id] = max(_score(told), scores.get(reference_id, -math.inf))
+    return sorted(scores, key=lambda each: (-scores[each], each))
+
+
+def _score(told: Mapping[str, Any]) -> float:
     try:
-        score = float(analytics["score"])
+        score = float(told["analytics"]["score"])
     except (KeyError, TypeError, ValueError):
-        score = limits.threshold
-    return Candidate(str(told["referenceId"]), score, score)
+        return -math.inf
+    return -math.inf if math.isnan(score) else score
 
 
 def _reason(reply: Mapping[str, Any]) -> FailureReason:
@@ -259,5 +294,5 @@ def _told(failed: AbisFailed) -> TemplateRefused | EngineUnavailable:
 def _count(reply: Mapping[str, Any], name: str) -> int:
     try:
         return int(reply[name])
-    except (KeyError, TypeError, ValueError) as missing:
+    except (KeyError, TypeError, ValueError, OverflowError) as missing:
         raise EngineUnavailable(f"the ABIS sent no {name}") from missing

@@ -40,7 +40,9 @@ class RecordShare:
     async def open(self) -> None:
         """Again: nothing."""
         if self._server is None:
-            self._server = await asyncio.start_server(self._answer, self._host, self._port)
+            self._server = await asyncio.start_server(
+                self._answer, self._host, self._port, limit=REQUEST_BYTES
+            )
 
     async def close(self) -> None:
         if self._server is not None:

@@ -94,6 +94,10 @@ class ExpectationsEngine:
     def engine_pid(self) -> int | None:
         return None
 
+    @property
+    def keeps_gallery(self) -> bool:
+        return False
+
     async def extract(self, gray: bytes, *, width: int, height: int, dpi: int) -> Template:
         """dpi: does not matter to a digest."""
         if len(gray) != width * height:

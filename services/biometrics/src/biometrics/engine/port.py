@@ -116,6 +116,12 @@ class FingerprintEngine(Protocol):
         """The running process that holds the gallery; None where there is none of our own."""
         ...
 
+    @property
+    def keeps_gallery(self) -> bool:
+        """Whether the gallery outlives this process: what left it meanwhile is still there, and
+        must be removed once it was entered."""
+        ...
+
     async def extract(self, gray: bytes, *, width: int, height: int, dpi: int) -> Template:
         """One byte per pixel, rows from the top, 0 is black."""
         ...

@@ -15,6 +15,7 @@ import structlog
 
 from biometrics.engine.port import (
     Candidate,
+    EngineError,
     EngineUnavailable,
     Fingers,
     Refill,
@@ -63,7 +64,7 @@ class SourceAfis:
     async def _begin(self) -> None:
         try:
             await self._repeated("size")
-        except EngineUnavailable as away:
+        except EngineError as away:
             log.warning("engine_unavailable", reason=away.detail)
 
     async def __aenter__(self) -> Self:
@@ -87,6 +88,10 @@ class SourceAfis:
     def engine_pid(self) -> int | None:
         """The running worker, for limits, metrics and fault tests."""
         return self._worker.pid if self._worker is not None and self._worker.alive else None
+
+    @property
+    def keeps_gallery(self) -> bool:
+        return False
 
     async def extract(self, gray: bytes, *, width: int, height: int, dpi: int) -> Template:
         if len(gray) != width * height:
