@@ -142,11 +142,12 @@ async def test_who_has_answered_or_taken_the_samples_does_not_see_the_case(
 ) -> None:
     path = f"/adjudications/{case}/decisions"
     said = {"verdict": Verdict.SAME_PERSON, "reason_code": "ridges-agree"}
-    await bureau.post(path, said, Role.ADJUDICATOR, who="adjudicator-1")
+    answered = await bureau.post(path, said, Role.ADJUDICATOR, who="adjudicator-1")
+    url = f"{bureau.url}/adjudications/{case}?after={answered.json()['token']}"
     answers = []
     for who in ("adjudicator-1", "adjudicator-2", "operator"):
         headers = {"Authorization": f"Bearer {token(bureau, who, Role.ADJUDICATOR)}"}
-        page = await bureau.http.get(f"{bureau.url}/adjudications/{case}", headers=headers)
+        page = await bureau.http.get(url, headers=headers)
         answers.append(page.status_code)
     assert answers == [409, 200, 409]  # the operator took the samples
 
