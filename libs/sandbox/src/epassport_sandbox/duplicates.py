@@ -12,6 +12,7 @@ here speaks of accuracy on people.
 import asyncio
 import base64
 import hashlib
+import io
 import random
 import time
 from collections import Counter
@@ -19,6 +20,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
+
+from PIL import Image
 
 from epassport_contracts import ServiceName
 from epassport_sandbox.citizens import Citizen, citizens
@@ -75,10 +78,10 @@ class Panel:
     async def _answer(self, path: str) -> bool:
         """False where it is a case of pictures that are not ours."""
         case = await self.client.query(ServiceName.BIOMETRICS, path, ADJUDICATORS[0])
-        applicant = self.by_picture.get(_name_of(case["applicant"]))
+        applicant = self._person(case["applicant"])
         if applicant is None:
             return False
-        others = [self.by_picture.get(_name_of(other)) for other in case["others"]]
+        others = [self._person(other) for other in case["others"]]
         same = applicant in others
         verdict = {
             "verdict": "same-person" if same else "different-persons",
@@ -93,6 +96,11 @@ class Panel:
         )
         self.cases.append(Case(applicant, len(others), tuple(told["score_classes"]), same))
         return True
+
+    def _person(self, side: Mapping[str, Any]) -> int | None:
+        """Whose finger an adjudicator sees; there may be none."""
+        shown = side["fingers"].get(FINGER)
+        return None if shown is None else self.by_picture.get(_digest(base64.b64decode(shown)))
 
 
 def visits(count: int, planted: int, today: date) -> list[Visit]:
@@ -216,10 +224,7 @@ def _result(
     }
 
 
-def _name_of(side: Mapping[str, Any]) -> str:
-    """Of the picture that an adjudicator sees; there may be none."""
-    return _digest(base64.b64decode(side["fingers"].get(FINGER, "")))
-
-
-def _digest(picture: bytes) -> str:
-    return hashlib.sha256(picture).hexdigest()
+def _digest(png: bytes) -> str:
+    """By its pixels: adjudicators are shown those of the capture, in a file of their own."""
+    with Image.open(io.BytesIO(png), formats=("PNG",)) as picture:
+        return hashlib.sha256(picture.tobytes()).hexdigest()
