@@ -167,7 +167,7 @@ def waves(events: Wave, folding: Mapping[type, object] = _NOBODY) -> list[list[R
     last: dict[str, tuple[int, object]] = {}
     for event in events:
         level, before = last.get(event.stream, (-1, None))
-        folds = folding.get(type(event.fact))
+        folds = folding.get(type(event.fact)) if folding else None
         if folds is None or folds is not before:
             level += 1
             last[event.stream] = level, folds
