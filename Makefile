@@ -31,7 +31,7 @@ READY := $(VENV) $(KAFKA_JARS) $(ENGINE_CLASSES)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: images test-containers faults-containers startup-containers demo up pilot check lint types walls pins generated deployment unit tokens test conformance fuzz faults simulation bench soak clean help biometrics-2000 report-biometrics
+.PHONY: images test-containers faults-containers startup-containers demo up pilot check lint types walls pins generated deployment unit tokens browser test conformance fuzz faults simulation bench soak clean help biometrics-2000 report-biometrics
 
 demo: $(READY) ## watch passports go from application to a checked QR code (CITIZENS=25)
 	$(PYTHON) -m epassport_sandbox demo $(if $(CITIZENS),--citizens $(CITIZENS))
@@ -45,7 +45,7 @@ pilot: $(READY) ## throughput run over real services, checks invariants (CITIZEN
 biometrics-2000: $(READY) ## 2,000 generated persons, 20 of them twice: all found? (CITIZENS=2000)
 	$(PYTHON) -m epassport_sandbox duplicates --citizens $(or $(CITIZENS),2000)
 
-test: check $(READY) ## check, then everything that needs real PostgreSQL and Kafka
+test: check browser $(READY) ## check, then everything that needs real PostgreSQL and Kafka
 	$(PYTEST) -m stack libs services
 	$(PYTEST) tests/integration tests/conformance
 	$(PYTEST) tests/faults
@@ -103,6 +103,10 @@ unit: $(VENV) $(ENGINE_CLASSES) tokens
 tokens:
 	-@tools/need.sh softhsm2-util
 
+# Likewise the tests of pages.
+browser:
+	-@tools/need.sh chromium
+
 conformance: $(VENV) ## our documents read by other people's software, their vectors read by ours
 	$(PYTEST) tests/conformance
 	$(PYTHON) -m tests.conformance.table
@@ -111,6 +115,7 @@ fuzz: $(VENV) ## any bytes end in a value or our own error, 20 s for each decode
 	$(PYTHON) -m tests.fuzz --seconds $(or $(SECONDS),20)
 
 faults: $(READY) ## crash, pause, cut, fill, repeat: do the invariants hold? (MINUTES=, FAULT=, SEED=, WRITE=1)
+	-@tools/need.sh faketime
 	$(PYTHON) -m tests.faults $(if $(MINUTES),--minutes $(MINUTES)) $(if $(FAULT),--fault "$(FAULT)") \
 	  $(if $(SEED),--seed $(SEED)) $(if $(WRITE),--write)
 

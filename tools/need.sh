@@ -1,5 +1,5 @@
 #!/bin/sh
-# tools/need.sh PROGRAM…: make sure that python3, java, javac, mvn or softhsm2-util is here.
+# tools/need.sh PROGRAM…: make sure that each program named below is here.
 #
 # Debian as root installs what is missing; elsewhere one line says what to install.
 set -eu
@@ -15,6 +15,8 @@ package_of() {
         debootstrap) echo debootstrap ;;
         docker-compose) echo docker-compose ;;
         softhsm2-util) echo softhsm2 ;;
+        chromium) echo chromium ;;
+        faketime) echo faketime ;;
         *) echo "tools/need.sh does not know $1" >&2; exit 2 ;;
     esac
 }
@@ -39,6 +41,8 @@ wanted_version() {
         debootstrap) echo "debootstrap" ;;
         docker-compose) echo "docker-compose" ;;
         softhsm2-util) echo "SoftHSM 2 (softhsm2-util)" ;;
+        chromium) echo "Chromium" ;;
+        faketime) echo "libfaketime (faketime)" ;;
     esac
 }
 
