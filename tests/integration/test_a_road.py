@@ -1,6 +1,7 @@
 """The road of a passport through five services, and everybody who must be refused on it."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from epassport.actor import Role
+from epassport_contracts import ServiceName
 from epassport_contracts.events.enrollment import ApplicationKind
 from epassport_credentials.verifier import verify_offline
 from epassport_sandbox.citizens import Citizen
@@ -26,6 +28,22 @@ from epassport_sandbox.road import CARDS, ENROLLMENT, PROFILE, VERIFICATION, Wal
 from epassport_sandbox.running import Session
 
 OVER_18 = ["over-18"]
+
+
+async def test_the_engine_of_the_counters_starts_before_the_one_that_searches(
+    epassport: Session,
+) -> None:
+    engine, searching = ("all", "engine_worker_ready"), ("work", "started")
+
+    async def told() -> list[tuple[str, str]]:
+        log = epassport.system.processes.children[ServiceName.BIOMETRICS].log.read_text()
+        lines = [
+            json.loads(line) for line in log.rpartition("\n")[0].splitlines() if line[:1] == "{"
+        ]
+        return [(line["process"], line["event"]) for line in lines]
+
+    events = await until(told, lambda each: searching in each, what="the search to start")
+    assert events.index(engine) < events.index(searching)
 
 
 async def test_five_services_issue_a_passport_that_is_checked_lost_and_replaced(

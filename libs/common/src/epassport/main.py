@@ -179,16 +179,24 @@ def _all(service: Service) -> dict[str, Factory]:
     """Everything in one event loop, but `work` in a process of its own: heartbeats share
     the loop, and work may be heavy."""
     shared = (Command.SERVE, Command.CONSUME, Command.PROJECT, Command.RELAY, Command.TIMERS)
+    may_work = asyncio.Event()
 
     async def in_one_loop() -> None:
         async with running(service) as opened, asyncio.TaskGroup() as parent:
             parent.create_task(opened.hints(), name="hints")
             for command in shared:
                 parent.create_task(_part(opened, command)(), name=command.value)
+            if service.before_work is not None:
+                await service.before_work(opened.app)
+            may_work.set()
+
+    async def work() -> None:
+        await may_work.wait()
+        await _work_process(service)
 
     parts: dict[str, Factory] = {"service": in_one_loop}
     if service.works:
-        parts["work"] = lambda: _work_process(service)
+        parts["work"] = work
     return parts
 
 

@@ -5,7 +5,7 @@ database, keys and group, from which each process takes the parts it runs.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -86,8 +86,9 @@ class Service:
     works: each kind of task with the function that makes its work from the context; none where
     other processes do it. begin_working: of a process that works; begin_serving:
     called with the context when `serve` starts; begins what shall not wait for the first request,
-    and returns checks for /readyz by name. fleeting_claims: kinds of claims that nobody needs this
-    long after they were taken.
+    and returns checks for /readyz by name. before_work: `all` starts its process that works when
+    this has returned, so that what people wait for starts first. fleeting_claims: kinds of claims
+    that nobody needs this long after they were taken.
     """
 
     name: ServiceName
@@ -104,6 +105,7 @@ class Service:
     fleeting_claims: Mapping[str, timedelta] = field(default_factory=dict)
     begin_serving: Callable[[Any], Mapping[str, Check]] = lambda _app: {}
     begin_working: Callable[[Any], Mapping[str, Check]] | None = None
+    before_work: Callable[[Any], Awaitable[None]] | None = None
 
 
 class KeysHandler:

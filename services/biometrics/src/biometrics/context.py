@@ -113,6 +113,11 @@ def begin_serving(app: App) -> Mapping[str, Callable[[], Awaitable[None]]]:
     return {"engine": engine}
 
 
+async def before_work(app: App) -> None:
+    """Two engines that start at once on two cores are both late; people wait for this one."""
+    await app.engine.begun()
+
+
 def begin_working(app: App) -> Mapping[str, Callable[[], Awaitable[None]]]:
     """Of a process that searches: ready once its part of the gallery is complete."""
 

@@ -11,7 +11,7 @@ from biometrics import (
     record,
     work,
 )
-from biometrics.context import begin_serving, begin_working, open_app
+from biometrics.context import before_work, begin_serving, begin_working, open_app
 from biometrics.settings import BiometricsSettings
 from epassport.service import MakeWork, Service
 from epassport.settings import read_settings
@@ -37,6 +37,7 @@ def build(settings: BiometricsSettings | None = None) -> Service:
         routes=[http.routes, adjudication_http.routes, pages.routes],
         app=open_app,
         begin_serving=begin_serving,
+        before_work=before_work,
         begin_working=begin_working if own.searches else None,
         works=[
             *_searches(own),

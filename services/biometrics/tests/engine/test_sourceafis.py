@@ -243,6 +243,18 @@ async def test_readiness_is_said_only_when_the_gallery_is_full(
         assert await engine.size() == FINGERS
 
 
+async def test_the_first_start_is_waited_for_be_it_good_or_not(
+    worker_settings: WorkerSettings, tmp_path: Path
+) -> None:
+    good, bad = SourceAfis(worker_settings), SourceAfis(replace(worker_settings, libs=tmp_path))
+    await asyncio.gather(good.begun(), bad.begun())
+    good.check_ready()
+    with pytest.raises(EngineUnavailable):
+        bad.check_ready()
+    for engine in (good, bad):
+        await engine.__aexit__(None, None, None)
+
+
 async def test_who_comes_while_the_engine_warms_up_gets_the_same_answer(
     worker_settings: WorkerSettings, engine: SourceAfis, fingers: FingerprintSet
 ) -> None:

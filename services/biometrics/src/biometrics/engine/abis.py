@@ -170,6 +170,9 @@ class AbisEngine:
     def begin(self) -> None:
         self.local.begin()
 
+    async def begun(self) -> None:
+        await self.local.begun()
+
     def check_ready(self) -> None:
         self.local.check_ready()
 

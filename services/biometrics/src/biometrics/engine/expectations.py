@@ -70,6 +70,9 @@ class ExpectationsEngine:
     def begin(self) -> None:
         """There is nothing to warm up."""
 
+    async def begun(self) -> None:
+        pass
+
     def check_ready(self) -> None:
         """Always ready: the gallery fills at the first call."""
 

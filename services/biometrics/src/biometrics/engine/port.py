@@ -96,6 +96,10 @@ class FingerprintEngine(Protocol):
         """Get ready in the background, so that the first call does not wait for it."""
         ...
 
+    async def begun(self) -> None:
+        """`begin`, and its end, be it a good one or not."""
+        ...
+
     def check_ready(self) -> None:
         """Raises EngineUnavailable until the engine has answered once and its gallery is full."""
         ...

@@ -55,6 +55,11 @@ class SourceAfis:
         if self._beginning is None or self._beginning.done():
             self._beginning = asyncio.create_task(self._begin(), name="engine starts")
 
+    async def begun(self) -> None:
+        self.begin()
+        assert self._beginning is not None, "it has just begun"
+        await asyncio.wait({self._beginning})
+
     def check_ready(self) -> None:
         """Raises EngineUnavailable until the worker runs and its gallery is full."""
         if self.engine_pid is None:
