@@ -61,6 +61,12 @@ async def test_of_a_holder_with_two_enrolments_both_are_shown(bureau: Bureau) ->
         bureau.fingers.image(known.finger).tobytes(),
         bureau.fingers.image(spare.finger, 1).tobytes(),
     }
+    path = f"/adjudications/{await bureau.case(alias)}"
+    said = {"verdict": "same-person", "reason_code": "ridges-agree"}
+    answered = (await bureau.post(f"{path}/decisions", said, Role.ADJUDICATOR)).json()
+    asked = f"{path}/score-classes?after={answered['token']}"
+    told = await bureau.get(asked, Role.ADJUDICATOR)
+    assert len(told["score_classes"]) == len(others)  # one for each number on the page
 
 
 async def shown(bureau: Bureau, person: Person) -> Any:

@@ -59,15 +59,22 @@ async def read_adjudication(case_id: UUID, view: View[App]) -> Response:
 
 @routes.query("read-score-classes", "/v1/adjudications/{case_id}/score-classes", reads=("records",))
 async def read_score_classes(case_id: UUID, view: View[App]) -> Response:
-    """How clearly the engine found each candidate, for who has answered: pictures come first."""
+    """How clearly the engine found each candidate, for who has answered: pictures come first.
+
+    A holder with several enrolments is several candidates, and was found as one.
+    """
     async with view.database.connection() as connection:
-        case = await readmodel.case_of(readmodel.records.on(connection), case_id)
-    if case is None:
-        raise NotFound
-    if view.actor.name not in case["answered_by"]:
-        raise Problem(Reason.ANSWER_FIRST)
+        tables = readmodel.records.on(connection)
+        case = await readmodel.case_of(tables, case_id)
+        if case is None:
+            raise NotFound
+        if view.actor.name not in case["answered_by"]:
+            raise Problem(Reason.ANSWER_FIRST)
+        _, *others = await readmodel.pictures_in(tables, case)
     known = (await view.app.record(case["holder_id"])).cases[case_id]
-    return json_response({"case_id": case_id, "score_classes": list(known.classes)})
+    classes = dict(zip(case["against"], known.classes, strict=False))  # the first kept none
+    told = [classes[other["holder_id"]] for other in others if other["holder_id"] in classes]
+    return json_response({"case_id": case_id, "score_classes": told})
 
 
 @routes.command("decide-adjudication", "/v1/adjudications/{case_id}/decisions")
