@@ -35,7 +35,7 @@ READY := $(VENV) $(KAFKA_JARS) $(ENGINE_CLASSES)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: images test-containers faults-containers startup-containers demo up pilot check lint types walls pins generated deployment unit tokens browser test conformance fuzz faults simulation bench soak clean help biometrics-2000 report-biometrics
+.PHONY: images test-containers faults-containers startup-containers demo up pilot check lint types walls pins generated deployment unit tokens browser test conformance fuzz faults simulation bench soak clean help biometrics-2000 report-biometrics screenshots
 
 demo: $(READY) ## watch passports go from application to a checked QR code (CITIZENS=25)
 	$(PYTHON) -m epassport_sandbox demo $(if $(CITIZENS),--citizens $(CITIZENS))
@@ -128,6 +128,11 @@ simulation: $(VENV) ## seeded interleavings of two services under every fault (S
 
 bench: $(READY) ## ours against the bare work nobody can avoid; writes build/bench (ROWS="append relay")
 	$(PYTHON) -m tests.benchmarks $(ROWS)
+
+screenshots: browser $(READY) ## the adjudicator's page anew, in docs/ (chromium), others in build/adjudication/
+	mkdir -p build/adjudication
+	EPASSPORT_SCREENSHOTS=build/adjudication $(PYTEST) services/biometrics/tests/test_pages.py
+	cp build/adjudication/adjudication-ru.png build/adjudication/adjudication-en.png docs/
 
 report-biometrics: $(READY) ## scores and errors of generated fingers as pictures, in build/biometrics/
 	$(PYTHON) -m tests.benchmarks.recognition_report

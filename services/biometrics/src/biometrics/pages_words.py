@@ -9,7 +9,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "case": "Дело",
         "since": "Открыто",
         "overdue": "срок прошёл",
-        "open": "двое сверяющих",
+        "open": "решают двое сверяющих, каждый отдельно",
         "escalated": "мнения разошлись: решает руководитель",
         "appealed": "обжаловано: решает руководитель, который в деле не участвовал"
         " и жалобу не принимал",
@@ -32,11 +32,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "clear": "ясное",
         "strong": "сильное",
         "back": "К списку",
-        "several": "«Один человек» — если совпал хотя бы один из кандидатов;"
+        "several": "1…9 — кандидат · «Один человек» — если совпал хотя бы один из кандидатов;"
         " «Разные люди» — если не совпал ни один: посмотрите каждого",
         "keys": "+ − масштаб · стрелки — сдвиг обоих, с Shift или мышью — одного · [ ] — поворот"
-        " кандидата · 0 — целиком · M — особые точки · Tab — палец · 1…9 — кандидат · S — один"
-        " · D — разные · Enter — записать, затем к списку",
+        " кандидата · 0 — целиком · M — особые точки · Tab — палец · S — один"
+        " · D — разные, ещё раз — другое основание · Enter — записать, затем к списку",
         "marks": "Особые точки",
         "ending": "окончание",
         "bifurcation": "раздвоение",
@@ -57,7 +57,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "case": "Case",
         "since": "Open since",
         "overdue": "overdue",
-        "open": "two adjudicators",
+        "open": "two adjudicators decide, each alone",
         "escalated": "they disagreed: a supervisor decides",
         "appealed": "appealed: a supervisor decides who has taken no part"
         " and has not recorded the appeal",
@@ -80,11 +80,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "clear": "a clear likeness",
         "strong": "a strong likeness",
         "back": "To the list",
-        "several": "“Same person”: at least one of the candidates matches;"
+        "several": "1…9 candidate · “Same person”: at least one of the candidates matches;"
         " “Different persons”: none does. Look at each",
         "keys": "+ − zoom · arrows move both, with Shift or by mouse one · [ ] turn the candidate"
-        " · 0 whole · M minutiae · Tab finger · 1…9 candidate · S same · D different"
-        " · Enter record, then to the list",
+        " · 0 whole · M minutiae · Tab finger · S same"
+        " · D different, again for the other reason · Enter record, then to the list",
         "marks": "Minutiae",
         "ending": "ridge ending",
         "bifurcation": "bifurcation",

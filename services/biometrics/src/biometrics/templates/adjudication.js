@@ -22,6 +22,7 @@ function sideOf(element) {
 }
 
 function draw() {
+  document.body.style.setProperty("--zoom", zoomed); // marks grow and stay as thin as they were
   for (const each of all(".moved")) {
     const { x, y, turn } = places[sideOf(each)];
     const turned = turn === 0 ? "" : ` rotate(${turn}deg)`;
@@ -30,7 +31,12 @@ function draw() {
 }
 
 function zoom(factor) {
+  const before = zoomed;
   zoomed = Math.min(8, Math.max(1, zoomed * factor));
+  for (const place of places) { // what is in the middle stays there
+    place.x *= zoomed / before;
+    place.y *= zoomed / before;
+  }
   draw();
 }
 
@@ -95,6 +101,15 @@ function choose(button) {
   }
   reason.value = reasons[0];
   reason.disabled = confirmation.disabled = false;
+  confirmation.focus(); // so that Enter records, whatever was clicked before
+}
+
+function chooseByKey(button) {
+  if (button.disabled) return;
+  const other = reason.selectedIndex + 1;
+  const again = verdict === button.dataset.verdict && reason.options[other]?.disabled === false;
+  if (again) reason.selectedIndex = other;
+  else choose(button);
 }
 
 async function record() {
@@ -123,7 +138,8 @@ async function showLikeness(token) {
   const answer = await fetch(`${path}?after=${encodeURIComponent(token)}`).catch(() => null);
   if (answer === null || !answer.ok) return;
   const words = decision.dataset;
-  const classes = (await answer.json()).score_classes.map((each) => words[each]);
+  const classes = (await answer.json()).score_classes.map((each, index, { length }) =>
+    length > 1 ? `${index + 1} – ${words[each]}` : words[each]);
   if (classes.length > 0) likeness.textContent = `${words.engine}: ${classes.join(", ")}`;
 }
 
@@ -132,7 +148,7 @@ const keys = {
   ArrowLeft: (event) => arrow(40, 0, event), ArrowRight: (event) => arrow(-40, 0, event),
   ArrowUp: (event) => arrow(0, 40, event), ArrowDown: (event) => arrow(0, -40, event),
   BracketLeft: () => turn(-TURN_DEGREES), BracketRight: () => turn(TURN_DEGREES),
-  KeyM: toggleMarks, KeyS: () => choose(all(".verdict")[0]), KeyD: () => choose(all(".verdict")[1]),
+  KeyM: toggleMarks, KeyS: () => chooseByKey(all(".verdict")[0]), KeyD: () => chooseByKey(all(".verdict")[1]),
   Enter: record,
 };
 
