@@ -42,13 +42,15 @@ class Refused(Exception):
 @dataclass
 class AbisServer:
     """fails_with: the failureReason of every answer from now on. adds: what every answer holds
-    in place of what it would."""
+    in place of what it would. refuses_next: the next insert's finger is too poor for it, always."""
 
     comparer: SourceAfis
     limits: SearchLimits
     tells_scores: bool = True
     fails_with: str | None = None
     adds: dict[str, Any] = field(default_factory=dict)
+    refuses_next: bool = False
+    too_poor: set[str] = field(default_factory=set)
     url: str = ""
     known: set[str] = field(default_factory=set)
     messages: list[dict[str, Any]] = field(default_factory=list)
@@ -102,6 +104,11 @@ class AbisServer:
             case "mosip.abis.insert":
                 if reference_id in self.known:
                     raise Refused("10")
+                if self.refuses_next:
+                    self.refuses_next = False
+                    self.too_poor.add(reference_id)
+                if reference_id in self.too_poor:
+                    raise Refused("18")
                 await self.comparer.insert(reference_id, await self._fetched(message))
                 self.known.add(reference_id)
                 return {}

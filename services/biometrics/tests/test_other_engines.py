@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 from abis_server import AbisServer
 from PIL import Image
+from structlog.testing import capture_logs
 
 from biometrics.engine.port import SearchLimits
 from biometrics.engine.quality import CaptureFault
@@ -130,6 +131,32 @@ async def test_who_was_erased_while_a_vendor_was_not_asked_is_erased_there_at_th
         async with at_work(settings) as restarted:
             assert await restarted.app.gallery.size() == 1
         assert vendor.known == {names[other.holder]}
+
+
+async def test_a_finger_that_a_vendor_refuses_is_named_and_holds_searches_up_until_it_leaves(
+    bureau: Bureau, stack: Stack, tmp_path: Path
+) -> None:
+    """Left out, its owner would have a second passport for the asking."""
+    refused, other = bureau.person(), bureau.person()
+    async with vendor_and_desk(bureau, stack, tmp_path) as (vendor, desk):
+        vendor.refuses_next = True
+        with capture_logs() as lines:
+            await desk.bring(refused)
+            await desk.bring(other)
+            again = "SELECT FROM tasks WHERE attempts > 1"
+            async with asyncio.timeout(30):
+                while len(await desk.rows(again)) < 2:  # noqa: ASYNC110 - tasks tell nobody
+                    await asyncio.sleep(0.05)
+        (entry,) = await desk.rows(
+            "SELECT capture_id FROM gallery_entry_v2 WHERE holder_id = $1", refused.holder
+        )
+        told = {line["reference"] for line in lines if line["event"] == "abis-refuses"}
+        assert told == {str(entry["capture_id"])}
+        assert await desk.events(other) == ["SamplesReceived"]
+        faults = await desk.rows("SELECT DISTINCT last_error FROM tasks")
+        assert {row["last_error"] for row in faults} == {"GalleryNotReady"}  # waited out
+        await desk.reject(refused)
+        assert await desk.status(other, "accepted", "suspected") == "accepted"
 
 
 async def test_a_vendors_references_that_are_not_ours_are_nobody(

@@ -26,6 +26,7 @@ from biometrics.engine.port import (
     Fingers,
     Refill,
     SearchLimits,
+    TemplateRefused,
 )
 from biometrics.engine.positions import FingerPosition
 from biometrics.record_commands import WHOLE, Shard
@@ -51,7 +52,7 @@ log = structlog.get_logger(__name__)
 
 
 class GalleryNotReady(Transient):
-    """The engine is away, or the table has not reached the capture yet."""
+    """The engine is away or refuses an entry, or the table has not reached the capture yet."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class Gallery:
     async def search(self, probe: Fingers, *, place: Token, limits: SearchLimits) -> Found:
         """Everything entered before `place`, the place of the probe's own capture.
 
-        Raises GalleryNotReady, TemplateRefused.
+        Raises GalleryNotReady, TemplateRefused: the probe.
         """
         try:
             await asyncio.shield(self.begin())
@@ -151,8 +152,11 @@ class Gallery:
                 self._database, gallery_readmodel.gallery.reader, place, within=REACH_SECONDS
             )
             await self._catch_up()
+        except (EngineUnavailable, TemplateRefused, NotVisibleYet) as away:
+            raise GalleryNotReady from away
+        try:
             return await self._search(probe, place, limits)
-        except (EngineUnavailable, NotVisibleYet) as away:
+        except EngineUnavailable as away:
             raise GalleryNotReady from away
 
     async def _search(self, probe: Fingers, place: Token, limits: SearchLimits) -> Found:

@@ -19,6 +19,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 import httpx
+import structlog
 
 from biometrics.engine import cbeff, iso19794_2
 from biometrics.engine.abis_share import RecordShare
@@ -40,6 +41,8 @@ MESSAGE_VERSION = "1.1"
 SUCCESS = "1"
 WITHIN_SECONDS = 60.0
 MAX_REPLY_BYTES = 4 * 1024 * 1024  # some thousand candidates with all that a vendor may add
+
+log = structlog.get_logger()
 
 
 class Operation(StrEnum):
@@ -248,8 +251,14 @@ class AbisEngine:
             raise _told(failed) from failed
 
     async def _insert(self, reference_id: str, fingers: Fingers) -> None:
+        """Searches wait for what the vendor refuses, so its name must be told."""
         async with self.share.shared(_record(fingers)) as url:
-            await self.client.insert(reference_id, url)
+            try:
+                await self.client.insert(reference_id, url)
+            except AbisFailed as failed:
+                if failed.reason in _OUR_DATA:
+                    log.error("abis-refuses", reference=reference_id, reason=failed.reason.name)
+                raise
 
 
 def _record(fingers: Fingers) -> bytes:
