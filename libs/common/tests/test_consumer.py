@@ -8,7 +8,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from kafka_notes import (
     AT,
     IDS,
@@ -16,6 +18,7 @@ from kafka_notes import (
     NoteLost,
     Notes,
     NoteTaken,
+    Written,
     clients_of,
     consuming,
     damaged,
@@ -292,6 +295,48 @@ async def test_every_way_of_being_unreadable_is_parked_with_its_cause(
     others = found.keys() - known - {"long key", "invalid UTF-8"}
     assert {name: found[name] for name in others} == dict.fromkeys(others, "bad-header")
     assert await notes(db) == ["z1"]
+
+
+class NoText(str):
+    """A name that goes out as octets that are no UTF-8."""
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return b"\xff\xfe"
+
+
+async def write_batch(kafka: str, topic: Topic, *records: Written, compression: int) -> None:
+    """As the octets of one batch: aiokafka's producer itself takes names of text only."""
+    batch = _DefaultRecordBatchBuilderPy(2, compression, 0, -1, -1, -1, 64_000)
+    for offset, (key, headers, value) in enumerate(records):
+        batch.append(offset, int(AT.timestamp() * 1000), key, value, headers)
+    producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all")
+    await producer.start()
+    try:
+        written = producer.create_batch()
+        written._buffer, written._relative_offset = batch.build(), len(records)
+        written.close()
+        await (await producer.send_batch(written, topic.name, partition=0))
+    finally:
+        await producer.stop()
+
+
+@pytest.mark.parametrize("compression", [0, 1], ids=["plain", "gzip"])
+async def test_a_header_whose_name_is_no_text_stops_nothing(
+    db: Database, kafka: str, compression: int
+) -> None:
+    """Kafka takes any octets for it. Beside the headers of ours it is passed over like others."""
+    topic = await new_topic(kafka)
+    named = [("extra", b"1"), (NoText("?"), b"2")]
+    key, headers, value = note("a", 2)
+    odd, bare = (key, [*headers, *named], value), (b"b", named, value)
+    await write_batch(
+        kafka, topic, note("a", 1), odd, bare, note("a", 3), compression=compression
+    )  # fmt: skip
+    await write(kafka, topic, note("c", 1))
+    async with consuming(db, kafka, Notes(topic), topic):
+        await reached(db, topic, 5)
+    assert await notes(db) == ["a1", "a2", "a3", "c1"]
+    assert await parked(db) == [("b", 2, "bad-header")]
 
 
 async def test_a_record_of_10_mb_is_parked_unread_and_the_rest_flows(

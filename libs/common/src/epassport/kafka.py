@@ -24,6 +24,7 @@ from faststream.security import (
 )
 
 from epassport.errors import Unsafe
+from epassport.fetched import take_any_names
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
@@ -107,6 +108,7 @@ class KafkaClients:
     """Makes clients of one service, none of them started."""
 
     def __init__(self, settings: KafkaSettings, *, client_id: str) -> None:
+        take_any_names()
         self.settings = settings
         self._client_id = client_id
 
