@@ -163,6 +163,52 @@ async def test_no_read_fails_or_goes_back_while_a_model_is_rebuilt_under_load(
     assert seen == sorted(seen)
 
 
+GATE = """
+    CREATE FUNCTION wait_at_the_gate() RETURNS event_trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        WHILE current_query() LIKE '%RENAME%' AND NOT pg_try_advisory_xact_lock(1) LOOP
+            PERFORM pg_sleep(0.01);
+        END LOOP;
+    END $$;
+    CREATE EVENT TRIGGER gate ON ddl_command_start EXECUTE FUNCTION wait_at_the_gate();
+    """
+
+
+async def test_what_comes_as_the_sets_change_places_is_in_the_one_that_is_read_then(
+    db: Database, source: Source
+) -> None:
+    """A gate in the database holds the switch before its first renaming."""
+    await fill_store(db, 30)
+    await project(db)
+    place = "SELECT position FROM checkpoints WHERE reader = 'shelves_v1'"
+    before = await rows(db, place)
+
+    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%RENAME%'"
+
+    async def is_at_the_gate() -> bool:
+        return await rows(db, waits) != []
+
+    async def has_gone_on_or_cannot() -> bool:
+        """A transaction that has an id hides from every reader what is appended after it began."""
+        hidden = await rows(db, f"{waits} AND backend_xid IS NOT NULL") != []
+        return hidden or await rows(db, place) != before
+
+    gate = await asyncpg.connect(source.dsn)
+    await gate.execute(GATE)
+    await gate.execute("SELECT pg_advisory_lock(1)")
+    switching = asyncio.create_task(rebuild(shelves, source, Progress()))
+    await until(is_at_the_gate)
+    await fill_store(db, 3)
+    async with running(live_reader(db, shelves)):
+        await until(has_gone_on_or_cannot)
+        await gate.execute("SELECT pg_advisory_unlock(1)")
+        await switching
+    await gate.close()
+    await project(db)
+    (found,) = await rebuild(shelves, source, Progress())
+    assert found.is_equal
+
+
 @pytest.mark.parametrize(
     "moment", [("filling", "30"), ("compared",), ("switching",)], ids=lambda m: m[0]
 )
