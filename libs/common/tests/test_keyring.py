@@ -30,7 +30,7 @@ from epassport.opening import InRecord, Look, open_for, open_in_task, who_looked
 from epassport.progress import Progress
 from epassport.reactions import ReactionHandler, Send
 from epassport.records import Incoming
-from epassport.restore import carry_out_erasures, destroy_again
+from epassport.restore import carry_out_erasures, destroy_again, restore
 from epassport.sealing import ERASED, new_data_key, seal
 from epassport.signals import Signals
 from epassport.signing import SigningPurpose
@@ -116,8 +116,10 @@ def stores(held: CeremonyResult) -> dict[ServiceName, KeyStore]:
 async def _connected(dsn: str) -> Database:
     database = await Database.connect(dsn, connections=3)
     async with database.connection() as connection:
-        for script in ("0001_runtime.sql", "0002_keys.sql"):
-            await connection.execute((files("epassport") / "migrations" / script).read_text())
+        scripts = (files("epassport") / "migrations").iterdir()
+        for script in sorted(scripts, key=lambda path: path.name):
+            if script.name.endswith(".sql"):
+                await connection.execute(script.read_text())
     return database
 
 
@@ -414,23 +416,31 @@ async def test_erasure_takes_claims_and_blobs_of_that_person_alone(
         assert await blobs.load(connection, digests[neighbour]) is not None
 
 
+KEYS = "SELECT subject, purpose, generation, owner, wrapped FROM subject_keys"
+
+
+async def destroyed_and_back(party: Party, holder: UUID) -> None:
+    """The keys of somebody erased, as a backup brings them."""
+    await party.sealing_keys({(holder, IDENTITY)})
+    async with party.database.connection() as connection:
+        backup = await connection.fetch(f"{KEYS} WHERE subject = $1", holder)
+    await party.destroy(holder)
+    async with party.database.connection() as connection:
+        await connection.executemany(
+            "INSERT INTO subject_keys VALUES ($1, $2, $3, $4, $5)", [tuple(row) for row in backup]
+        )
+
+
 async def test_keys_that_came_back_with_a_backup_are_destroyed_again(
     parties: Parties, holder: UUID
 ) -> None:
     enrollment, other = parties[ENROLLMENT], uuid4()
-    await enrollment.sealing_keys({(holder, IDENTITY), (other, IDENTITY)})
-    keys = "SELECT subject, purpose, generation, owner, wrapped FROM subject_keys"
-    async with enrollment.database.connection() as connection:
-        backup = await connection.fetch(f"{keys} WHERE subject = $1", holder)
-    await enrollment.destroy(holder)
-    async with enrollment.database.connection() as connection:
-        await connection.executemany(
-            "INSERT INTO subject_keys VALUES ($1, $2, $3, $4, $5)", [tuple(row) for row in backup]
-        )
+    await enrollment.sealing_keys({(other, IDENTITY)})
+    await destroyed_and_back(enrollment, holder)
     assert await destroy_again(enrollment.database, enrollment.keyring) == 1
     assert await destroy_again(enrollment.database, enrollment.keyring) == 0
     async with enrollment.database.connection() as connection:
-        left = await connection.fetch(f"{keys} WHERE subject = ANY($1::uuid[])", [holder, other])
+        left = await connection.fetch(f"{KEYS} WHERE subject = ANY($1::uuid[])", [holder, other])
     assert {row["subject"] for row in left} == {other}
 
 
@@ -463,6 +473,35 @@ async def test_an_order_for_erasure_that_came_after_the_backup_is_carried_out_be
     assert holder not in {row["subject"] for row in left}
     assert other in {row["subject"] for row in left}
     assert told == 1
+
+
+async def test_a_restore_takes_every_step(parties: Parties, holder: UUID, stack: Stack) -> None:
+    """One was erased before the backup, another ordered to be since; Kafka has lost records of one
+    consumer, and the store has lost what it published: the order."""
+    kafka, party, erased = stack.kafka.bootstrap, parties[ENROLLMENT], uuid4()
+    await party.sealing_keys({(holder, IDENTITY)})
+    await destroyed_and_back(party, erased)
+    topic = replace(await new_topic(kafka), events=(EventSpec(ErasureOrdered, frozenset()),))
+    ordered = ErasureOrdered(at=EVENING, holder_id=holder)
+    headers = wire(headers_of(ordered, f"holder/{holder}", 1))
+    await write(
+        kafka, topic, (f"holder/{holder}".encode(), headers, ordered.model_dump_json().encode())
+    )
+    async with party.database.connection() as connection:
+        await connection.execute(
+            "INSERT INTO consumer_offsets VALUES ('notes_v1', $1, 0, 9)", topic.name
+        )
+        dsn = stack.postgres.dsn(await connection.fetchval("SELECT current_database()"))
+    found = await restore(
+        party.database, dsn, party.keyring, hearing_orders(party, topic), ENROLLMENT,
+        clients_of(kafka), Progress(), topics=[topic],
+    )  # fmt: skip
+    assert (found.erased, found.offsets, found.lost) == (2, 1, 1)
+    async with party.database.connection() as connection:
+        gone = f"{KEYS} WHERE subject = ANY($1::uuid[])"
+        assert await connection.fetch(gone, [holder, erased]) == []
+        offset = "SELECT next_offset FROM consumer_offsets WHERE consumer = 'notes_v1'"
+        assert await connection.fetchval(offset) == 1
 
 
 def hearing_orders(party: Party, topic: Topic) -> ReactionHandler:
