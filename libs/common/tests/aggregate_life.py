@@ -4,9 +4,9 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from epassport.decider import (
     Aggregate,
@@ -58,6 +58,11 @@ class AggregateLife(RuleBasedStateMachine):
             assert isinstance(again, Refused) or not list(again), f"said twice: {command}"
         return None
 
+    def would_do(self, command: Any, *others: Any) -> bool:
+        """Whether something new would happen; nothing does."""
+        decision = self.aggregate.decide(command, self.state, *others)
+        return not isinstance(decision, Refused) and bool(list(decision))
+
     def _is_short(self, take: Take) -> bool:
         return self.capacities[take.kind] < take.n
 
@@ -98,3 +103,15 @@ class AggregateLife(RuleBasedStateMachine):
             if due_at <= self.now and self.waits.get(kind) == due_at:
                 del self.waits[kind]
                 assert self.send(DeadlinePassed(kind, 1, self.now)) is None
+
+
+def is_caught(life: type[AggregateLife], broken: Aggregate) -> bool:
+    """Whether one of the lives fails where the aggregate lacks a rule: what they never come to
+    is not proved by them."""
+    planted = type(f"Broken{life.__name__}", (life,), {"aggregate": broken})
+    first = settings(LIVES, phases=[Phase.generate], report_multiple_bugs=False, database=None)
+    try:
+        run_state_machine_as_test(planted, settings=first)
+    except AssertionError:
+        return True
+    return False

@@ -1,16 +1,19 @@
-"""Whatever is told to an application in whatever order, these hold."""
+"""Any life of an application: who decides, what must be there, and that an end is an end."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import product
 from typing import Any
 from uuid import UUID
 
+import pytest
+from aggregate_life import LIVES, AggregateLife, is_caught
 from counter import (
     CHECK,
     COUNTER,
     DESK,
     NEW_REF,
-    NOON,
     NUMBER,
     NUMBER_DIGEST,
     OFFICE,
@@ -18,14 +21,17 @@ from counter import (
     OPERATOR,
     PERSON_DIGEST,
     REF,
+    REGION,
     STATION,
     SUPERVISOR,
+    TODAY,
     submission,
 )
-from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import initialize, invariant, rule
 
-from enrollment import application
+from enrollment import admission
+from enrollment.application import Wait, aggregate
 from enrollment.application_commands import (
     ApproveApplication,
     HandOver,
@@ -44,123 +50,265 @@ from enrollment.application_commands import (
     WithdrawApplication,
 )
 from enrollment.application_events import (
+    Application,
     ApplicationApproved,
     ApplicationRejected,
     ApplicationSubmitted,
     ApplicationWithdrawn,
     BiometricsNoted,
+    CardAtOffice,
+    CardGone,
+    CardLost,
+    DocumentReassigned,
+    DuplicateNoted,
     HandoverCompleted,
+    HolderCheckNoted,
+    InformationRequested,
+    InformationSupplied,
 )
-from epassport import Give, Refused, Take
-from epassport.testing import sealed_event
+from enrollment.office import OfficerId
+from enrollment.rollout import quota_of
+from epassport.decider import Aggregate
 
-REFS = (REF, NEW_REF)
+ENDS = (ApplicationRejected, ApplicationWithdrawn, HandoverCompleted)
+QUOTA = 5
+NAMESAKE = OfficerId("https://other-issuer.test", OPERATOR.subject)
+STATIONS = (STATION, "station-2")
+TWO_STATIONS = replace(DESK, stations=dict.fromkeys(STATIONS, (TODAY,)))
+OFFICERS = (OPERATOR, SUPERVISOR, COUNTER, NAMESAKE)
+officers = st.sampled_from(OFFICERS[:3])
+refs = st.sampled_from([REF, NEW_REF])
+papers = st.sampled_from(["birth-certificate", "photo"])
 
 
-def _checks() -> st.SearchStrategy[HolderCheck]:
-    return st.builds(
-        lambda n, verified, ref: replace(
-            CHECK, check_id=UUID(int=n), verified=verified, document_ref=ref
-        ),
-        st.integers(1, 4),
-        st.booleans(),
-        st.sampled_from(REFS),
+class ApplicationLife(AggregateLife):
+    aggregate = aggregate
+    # A card may be told of again after it moved; a comparison overtakes the one before.
+    says_more = (NoteCardAtOffice, NoteHolderCheck)
+
+    @initialize(steps=st.integers(0, 8), supplier=st.sampled_from([OPERATOR, COUNTER]))
+    def begin(self, steps: int, supplier: OfficerId) -> None:
+        """Some way along the good road: by chance alone nothing ever gets far."""
+        self.capacities[quota_of(REGION)] = QUOTA
+        road: list[Callable[[], None]] = [
+            self.submit,
+            lambda: self.hear_of_biometrics(False),
+            lambda: self.ask(SUPERVISOR, "photo"),
+            lambda: self.supply(supplier, "photo"),
+            lambda: self.approve(SUPERVISOR, REF),
+            lambda: self.card_arrives(REF, OFFICE),
+            lambda: self.compare(True, REF, COUNTER, STATION, 1),
+            lambda: self.hand_over(COUNTER, 0),
+        ]
+        for step in road[:steps]:
+            before = len(self.events)
+            step()
+            assert len(self.events) == before + 1
+
+    @rule()
+    def submit(self) -> None:
+        self.send(submission(), OPEN, DESK)
+
+    @rule(duplicate=st.booleans())
+    def hear_of_biometrics(self, duplicate: bool) -> None:
+        self.send(NoteDuplicate(self.now) if duplicate else NoteBiometrics(self.now, False))
+
+    @rule(by=officers, what=papers)
+    def ask(self, by: OfficerId, what: str) -> None:
+        self.send(RequestInformation(self.now, by, what))
+
+    @rule(by=officers, what=papers)
+    def supply(self, by: OfficerId, what: str) -> None:
+        self.send(SupplyInformation(self.now, by, what))
+
+    @rule(by=officers, ref=refs)
+    def approve(self, by: OfficerId, ref: UUID) -> None:
+        self.send(self._approval(by, ref))
+
+    @rule(by=officers, reason=st.sampled_from(RejectionReason), seldom=st.integers(0, 4))
+    def reject(self, by: OfficerId, reason: RejectionReason, seldom: int) -> None:
+        if seldom == 0:
+            self.send(RejectApplication(self.now, by, reason, PERSON_DIGEST))
+
+    @rule(by=officers, seldom=st.integers(0, 4))
+    def withdraw(self, by: OfficerId, seldom: int) -> None:
+        if seldom == 0:
+            self.send(WithdrawApplication(self.now, by, PERSON_DIGEST))
+
+    @rule(ref=refs, office=st.sampled_from([OFFICE, OFFICE, "office-mow-2"]))
+    def card_arrives(self, ref: UUID, office: str) -> None:
+        self.send(NoteCardAtOffice(self.now, ref, office))
+
+    @rule(ref=refs, lost=st.booleans())
+    def card_leaves(self, ref: UUID, lost: bool) -> None:
+        self.send(NoteCardLost(self.now, ref) if lost else NoteCardGone(self.now, ref))
+
+    @rule()
+    def reassign(self) -> None:
+        ref = UUID(int=0xD0D0 + len(self.of(DocumentReassigned)))
+        self.send(ReassignDocument(self.now, ref, NUMBER, NUMBER_DIGEST))
+
+    @rule(
+        verified=st.booleans(),
+        ref=refs,
+        officer=officers,
+        station=st.sampled_from(STATIONS),
+        number=st.integers(1, 5),
     )
+    def compare(
+        self, verified: bool, ref: UUID, officer: OfficerId, station: str, number: int
+    ) -> None:
+        found = replace(
+            CHECK, check_id=UUID(int=number), at=self.now, verified=verified, document_ref=ref,
+            officer=officer.subject, station=station,
+        )  # fmt: skip
+        self.send(NoteHolderCheck(self.now, found))
+
+    @rule(by=officers, minutes=st.sampled_from([0, 10, 31]))
+    def hand_over(self, by: OfficerId, minutes: int) -> None:
+        at = self.now + timedelta(minutes=minutes)
+        self.send(HandOver(at, by, STATION, PERSON_DIGEST), OPEN, DESK)
+
+    @invariant()
+    def it_begins_once_and_has_one_end(self) -> None:
+        assert len(self.of(ApplicationSubmitted)) <= 1
+        assert not self.events or isinstance(self.events[0], ApplicationSubmitted)
+        assert len(self.of(*ENDS)) <= 1
+        assert not self.of(*ENDS) or isinstance(self.events[-1], ENDS)
+
+    @invariant()
+    def it_is_approved_once(self) -> None:
+        assert len(self.of(ApplicationApproved)) <= 1
+
+    @invariant()
+    def whoever_took_no_part_may_approve_and_nobody_else(self) -> None:
+        """Everybody is tried wherever a life has come to: by chance the wrong one seldom is."""
+        for officer in OFFICERS:
+            approval = self._approval(officer, REF)
+            assert self.would_do(approval) == self._may_be_approved_by(officer), officer
+
+    @invariant()
+    def a_duplicate_is_rejected_for_it_only_where_one_was_confirmed(self) -> None:
+        for fact in self.of(ApplicationRejected):
+            if fact.reason is RejectionReason.DUPLICATE_PERSON:
+                assert self.of(DuplicateNoted)
+
+    @invariant()
+    def only_who_compared_here_just_now_may_hand_over(self) -> None:
+        for officer, station, minutes in product(OFFICERS, STATIONS, (0, 30, 31)):
+            at = self.now + timedelta(minutes=minutes)
+            handover = HandOver(at, officer, station, PERSON_DIGEST)
+            if self.would_do(handover, OPEN, TWO_STATIONS):
+                assert self._may_be_handed_over_by(officer, station, at), (officer, station, at)
+
+    @invariant()
+    def it_is_handed_over_with_the_last_comparison(self) -> None:
+        for fact in self.of(HandoverCompleted):
+            check: HolderCheck = self.of(HolderCheckNoted)[-1].check
+            assert (check.check_id, check.document_ref) == (fact.check_id, fact.document_ref)
+
+    @invariant()
+    def a_lost_card_is_followed_by_another_reference(self) -> None:
+        for fact in self.of(DocumentReassigned):
+            assert fact.document_ref != fact.lost_document_ref
+            assert fact.lost_document_ref in {one.document_ref for one in self.of(CardLost)}
+        assert len(self.of(DocumentReassigned)) <= len(self.of(CardLost))
+
+    @invariant()
+    def the_quota_and_the_person_are_free_again_when_nothing_came_of_it(self) -> None:
+        taken = QUOTA - self.capacities[quota_of(REGION)]
+        live = (admission.LIVE_APPLICATION, PERSON_DIGEST) in self.claims
+        begun, in_vain = self.of(ApplicationSubmitted), self.of(*ENDS[:2])
+        assert taken == (1 if begun and not in_vain else 0)
+        assert live == bool(begun and not self.of(*ENDS))
+        assert ((admission.HOLDER_PERSON, PERSON_DIGEST) in self.claims) == bool(
+            begun and not in_vain
+        )
+
+    @invariant()
+    def what_has_ended_waits_for_nothing(self) -> None:
+        if self.of(ApplicationRejected, ApplicationWithdrawn):
+            assert self.waits == {}
+        if self.of(HandoverCompleted):
+            assert Wait.COLLECTION not in self.waits
+
+    def _approval(self, by: OfficerId, ref: UUID) -> ApproveApplication:
+        return ApproveApplication(self.now, by, ref, NUMBER, NUMBER_DIGEST)
+
+    def _may_be_approved_by(self, officer: OfficerId) -> bool:
+        """From the facts alone: the last verdict, what was asked and given, and who took part."""
+        begun = bool(self.of(ApplicationSubmitted))
+        over = self.of(ApplicationApproved, *ENDS)
+        verdicts = self.of(BiometricsNoted, DuplicateNoted)
+        is_one_person = bool(verdicts) and isinstance(verdicts[-1], BiometricsNoted)
+        missing: set[str] = set()
+        for fact in self.of(InformationRequested, InformationSupplied):
+            if isinstance(fact, InformationRequested):
+                missing.add(fact.what)
+            else:
+                missing.discard(fact.what)
+        took_part = {fact.by for fact in self.of(ApplicationSubmitted, InformationSupplied)}
+        return begun and not over and is_one_person and not missing and officer not in took_part
+
+    def _may_be_handed_over_by(self, officer: OfficerId, station: str, at: datetime) -> bool:
+        """From the facts alone: a card that moves overtakes the comparison made for it."""
+        is_here, ref = False, None
+        check: HolderCheck | None = None
+        for fact in self.events:
+            match fact:
+                case ApplicationApproved(document_ref=ref) | DocumentReassigned(document_ref=ref):
+                    is_here, check = False, None
+                case CardAtOffice(office=office):
+                    is_here, check = office == OFFICE, None
+                case CardGone() | CardLost():
+                    is_here, check = False, None
+                case HolderCheckNoted(check=noted):
+                    check = noted
+        if check is None or self.of(*ENDS):
+            return False
+        is_same = (check.officer, check.station) == (officer.subject, station)
+        is_proved = check.verified and check.document_ref == ref
+        return is_here and is_proved and is_same and at - check.at <= timedelta(minutes=30)
 
 
-def commands() -> st.SearchStrategy[Any]:
-    ref, by = st.sampled_from(REFS), st.sampled_from((OPERATOR, SUPERVISOR, COUNTER))
-    at = st.integers(0, 45).map(lambda minutes: NOON + timedelta(minutes=minutes))
-    number, digest = st.just(NUMBER), st.just(NUMBER_DIGEST)
-    person, what = st.just(PERSON_DIGEST), st.sampled_from(("inn", "snils"))
-    return st.one_of(
-        st.just(submission()),
-        st.builds(NoteBiometrics, at, st.booleans()),
-        st.builds(NoteDuplicate, at),
-        st.builds(RequestInformation, at, by, what),
-        st.builds(SupplyInformation, at, by, what),
-        st.builds(ApproveApplication, at, by, ref, number, digest),
-        st.builds(RejectApplication, at, by, st.sampled_from(RejectionReason), person),
-        st.builds(WithdrawApplication, at, by, person),
-        st.builds(NoteCardAtOffice, at, ref, st.just(OFFICE)),
-        st.builds(NoteCardGone, at, ref),
-        st.builds(NoteCardLost, at, ref),
-        st.builds(ReassignDocument, at, ref, number, digest),
-        st.builds(NoteHolderCheck, at, _checks()),
-        st.builds(HandOver, at, by, st.just(STATION), person),
-    )
+ApplicationLife.TestCase.settings = LIVES
+test_any_life_of_an_application = ApplicationLife.TestCase
 
 
-def lived(sequence: list[Any]) -> list[Any]:
-    """Everything decided, in order, when each command is told in turn."""
-    state, decided = None, []
-    for command in sequence:
-        decision = application.decide(command, state, OPEN, DESK)
-        if isinstance(decision, Refused):
-            continue
-        for item in decision:
-            decided.append(item)
-            if isinstance(item, application.aggregate.events):
-                state = application.evolve(state, sealed_event(item))
-    return decided
+def _who_took_it_in_counts_as_anybody(application: Application, event: Any) -> Application:
+    after = aggregate.evolve(application, event)
+    began = isinstance(event, ApplicationSubmitted)
+    return replace(after, taken_part=frozenset()) if began else after
 
 
-def of(kind: type, decided: list[Any]) -> list[Any]:
-    return [item for item in decided if isinstance(item, kind)]
+def _who_supplied_counts_as_anybody(application: Application, event: Any) -> Application:
+    after = aggregate.evolve(application, event)
+    supplied = isinstance(event, InformationSupplied)
+    return replace(after, taken_part=application.taken_part) if supplied else after
 
 
-# Random commands seldom find the road: half of the runs start some way along it.
-ROAD = [
-    submission(),
-    NoteBiometrics(NOON, by_exception=False),
-    ApproveApplication(NOON, SUPERVISOR, REF, NUMBER, NUMBER_DIGEST),
-    NoteCardAtOffice(NOON, REF, OFFICE),
-    NoteHolderCheck(NOON, CHECK),
-]
-LIVES = st.builds(
-    lambda begun, rest: [*ROAD[:begun], *rest],
-    st.integers(0, len(ROAD)),
-    st.lists(commands(), max_size=12),
+def _taking(what: str) -> Callable[..., Any]:
+    """A decider that takes this of a comparison for what it should be."""
+
+    def decide(command: Any, application: Application | None, *others: Any) -> Any:
+        if isinstance(command, HandOver) and application and application.check:
+            right = {"officer": command.by.subject, "station": command.station, "at": command.at}
+            check = replace(application.check, **{what: right[what]})
+            application = replace(application, check=check)
+        return aggregate.decide(command, application, *others)
+
+    return decide
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param(replace(aggregate, evolve=_who_took_it_in_counts_as_anybody), id="operator"),
+        pytest.param(replace(aggregate, evolve=_who_supplied_counts_as_anybody), id="supplier"),
+        pytest.param(replace(aggregate, decide=_taking("officer")), id="other officer"),
+        pytest.param(replace(aggregate, decide=_taking("station")), id="other station"),
+        pytest.param(replace(aggregate, decide=_taking("at")), id="long ago"),
+    ],
 )
-
-
-@settings(max_examples=150)
-@given(LIVES)
-def test_an_application_is_approved_once_and_ends_once(sequence: list[Any]) -> None:
-    decided = lived(sequence)
-    ends = (ApplicationRejected, ApplicationWithdrawn, HandoverCompleted)
-    ended = [item for item in decided if isinstance(item, ends)]
-    assert len(of(ApplicationSubmitted, decided)) <= 1
-    assert len(of(ApplicationApproved, decided)) <= 1
-    assert len(ended) <= 1
-
-
-@settings(max_examples=150)
-@given(LIVES)
-def test_nothing_is_approved_by_who_took_part_or_without_biometrics(sequence: list[Any]) -> None:
-    decided = lived(sequence)
-    for approval in of(ApplicationApproved, decided):
-        assert approval.by != OPERATOR
-        assert of(BiometricsNoted, decided[: decided.index(approval)])
-
-
-@settings(max_examples=150)
-@given(LIVES)
-def test_only_what_was_approved_is_handed_over(sequence: list[Any]) -> None:
-    decided = lived(sequence)
-    for handover in of(HandoverCompleted, decided):
-        assert of(ApplicationApproved, decided)
-        assert handover.by == COUNTER
-
-
-@settings(max_examples=150)
-@given(LIVES)
-def test_the_quota_gets_back_at_most_what_was_taken(sequence: list[Any]) -> None:
-    decided = lived(sequence)
-    taken = sum(take.n for take in of(Take, decided))
-    assert sum(give.n for give in of(Give, decided)) <= taken <= 1
-
-
-def test_the_road_leads_to_the_holders_hand() -> None:
-    by_counter = HandOver(NOON + timedelta(minutes=1), COUNTER, STATION, PERSON_DIGEST)
-    assert of(HandoverCompleted, lived([*ROAD, by_counter]))
+def test_an_application_without_one_of_these_rules_is_found_out(broken: Aggregate) -> None:
+    assert is_caught(ApplicationLife, broken)
