@@ -194,6 +194,7 @@ async def test_after_erasure_nothing_of_the_person_is_left_to_search_or_open(
     answer = await bureau.post("/samples", bureau.samples(person), Role.OPERATOR)
     assert (answer.status_code, answer.json()["reason"]) == (410, "erased")
     await bureau.gallery_size(before)
+    assert await bureau.opened.app.gallery.size() == before  # in the engine's memory too
     await bureau.enrol(Person(person.finger))
 
 
