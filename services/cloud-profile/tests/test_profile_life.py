@@ -1,9 +1,13 @@
 """Any life of a profile: what a phone may show, what a loss ends, and that closed is closed."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
-from aggregate_life import LIVES, AggregateLife
+import pytest
+from aggregate_life import LIVES, AggregateLife, is_caught
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 from test_profile import APPLICATION, HOLDER, IDENTITY, NEXT_REF, NUMBER, REF, VALID_UNTIL
@@ -29,6 +33,7 @@ from cloud_profile.profile_events import (
     LossConfirmed,
     LossReported,
     PortraitNoted,
+    Profile,
     ProfileClosed,
     ProfileOpened,
     Standing,
@@ -122,6 +127,19 @@ class ProfileLife(AggregateLife):
         assert len(bound) <= MAX_DEVICES
 
     @invariant()
+    def only_a_bound_phone_shows_a_document_in_force_and_no_other(self) -> None:
+        """They are tried wherever a life has come to: by chance the wrong moment seldom is."""
+        in_force = self._holds_a_valid_document() and not self._is_closed()
+        for device in {FIRST_PHONE, *(fact.device_id for fact in self.of(DeviceBound))}:
+            asked = self._attestations(device, qualifies=True)
+            assert self.would_do(asked) == (in_force and self._is_bound(device))
+
+    @invariant()
+    def a_phone_that_was_unbound_stays_so(self) -> None:
+        for fact in self.of(DeviceUnbound):
+            assert not self.would_do(BindDevice(self.now, fact.device_id, "aa", proof_holds=True))
+
+    @invariant()
     def what_is_final_stays_so(self) -> None:
         for ref in (REF, NEXT_REF):
             told = [f.standing for f in self.of(StandingNoted) if f.document_ref == ref]
@@ -168,3 +186,30 @@ class ProfileLife(AggregateLife):
 
 ProfileLife.TestCase.settings = LIVES
 test_any_life_of_a_profile = ProfileLife.TestCase
+
+
+def _in_force_until_final(profile: Profile) -> Profile:
+    documents = {
+        ref: one if one.standing in FINAL else replace(one, standing=Standing.VALID)
+        for ref, one in profile.documents.items()
+    }
+    return replace(profile, documents=documents)
+
+
+def _unbound_is_unknown(profile: Profile) -> Profile:
+    return replace(profile, devices={one: True for one, bound in profile.devices.items() if bound})
+
+
+@pytest.mark.parametrize(
+    ("command_type", "sees"),
+    [(IssueAttestations, _in_force_until_final), (BindDevice, _unbound_is_unknown)],
+    ids=["suspended", "unbound"],
+)
+def test_a_profile_without_one_of_these_rules_is_found_out(
+    command_type: type, sees: Callable[[Profile], Profile]
+) -> None:
+    def decide(command: Any, profile: Profile) -> Any:
+        seen = sees(profile) if isinstance(command, command_type) else profile
+        return aggregate.decide(command, seen)
+
+    assert is_caught(ProfileLife, replace(aggregate, decide=decide))
