@@ -86,7 +86,7 @@ class ApplicationLife(AggregateLife):
     # A card may be told of again after it moved; a comparison overtakes the one before.
     says_more = (NoteCardAtOffice, NoteHolderCheck)
 
-    @initialize(steps=st.integers(0, 8), supplier=st.sampled_from([OPERATOR, COUNTER]))
+    @initialize(steps=st.integers(0, 11), supplier=st.sampled_from([OPERATOR, COUNTER]))
     def begin(self, steps: int, supplier: OfficerId) -> None:
         """Some way along the good road: by chance alone nothing ever gets far."""
         self.capacities[quota_of(REGION)] = QUOTA
@@ -98,6 +98,9 @@ class ApplicationLife(AggregateLife):
             lambda: self.approve(SUPERVISOR, REF),
             lambda: self.card_arrives(REF, OFFICE),
             lambda: self.compare(True, REF, COUNTER, STATION, 1),
+            lambda: self.card_leaves(REF, lost=False),
+            lambda: self.card_arrives(REF, OFFICE),
+            lambda: self.compare(True, REF, COUNTER, STATION, 2),
             lambda: self.hand_over(COUNTER, 0),
         ]
         for step in road[:steps]:
@@ -287,6 +290,12 @@ def _who_supplied_counts_as_anybody(application: Application, event: Any) -> App
     return replace(after, taken_part=application.taken_part) if supplied else after
 
 
+def _a_card_that_moved_counts_as_compared(application: Application, event: Any) -> Application:
+    after = aggregate.evolve(application, event)
+    moved = isinstance(event, CardAtOffice | CardGone | CardLost)
+    return replace(after, check=application.check) if moved else after
+
+
 def _taking(what: str) -> Callable[..., Any]:
     """A decider that takes this of a comparison for what it should be."""
 
@@ -305,6 +314,7 @@ def _taking(what: str) -> Callable[..., Any]:
     [
         pytest.param(replace(aggregate, evolve=_who_took_it_in_counts_as_anybody), id="operator"),
         pytest.param(replace(aggregate, evolve=_who_supplied_counts_as_anybody), id="supplier"),
+        pytest.param(replace(aggregate, evolve=_a_card_that_moved_counts_as_compared), id="moved"),
         pytest.param(replace(aggregate, decide=_taking("officer")), id="other officer"),
         pytest.param(replace(aggregate, decide=_taking("station")), id="other station"),
         pytest.param(replace(aggregate, decide=_taking("at")), id="long ago"),
