@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -43,6 +44,7 @@ from epassport.projector import (
 )
 from epassport.reactions import Send
 from epassport.readmodel import LostRow, ReadModel, Tables, fill, waves
+from epassport.rests import Rests
 from epassport.signals import Signals
 
 LIVE = "SELECT stream, boxes FROM shelf_v1 ORDER BY stream"
@@ -112,6 +114,17 @@ async def test_an_end_is_looked_for_anew_after_the_shortest_pause(
     assert not (await pages.after(START, 5)).events
     await put_boxes(db, "a")
     assert len((await pages.after(START, 5)).events) == 1
+
+
+async def test_what_comes_while_a_reader_rests_is_one_page(db: Database) -> None:
+    rests = Rests(3.0)
+    pages = OwnPages(db, catalog().codec, rests)
+    rests.worked(monotonic() - 1)
+    page = asyncio.create_task(pages.after(START, 0))
+    for name in ("a", "b", "c"):
+        await put_boxes(db, name)
+    assert not page.done()
+    assert len((await page).events) == 3
 
 
 async def test_a_page_says_that_more_is_there_which_may_not_be_read_yet(db: Database) -> None:

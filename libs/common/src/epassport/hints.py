@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 import asyncpg
@@ -16,6 +17,7 @@ import structlog
 
 from epassport.backoff import Backoff
 from epassport.faults import is_transient
+from epassport.rests import Rests
 from epassport.signals import Signals
 
 CHANNEL = "epassport_signals"
@@ -30,11 +32,13 @@ log = structlog.get_logger(__name__)
 class Hints:
     """Forwards this process's signals and hears those of the others, until cancelled."""
 
-    def __init__(self, dsn: str, signals: Signals) -> None:
+    def __init__(self, dsn: str, signals: Signals, *, linger: float = 0.0) -> None:
+        """linger: see `Rests`."""
         self._dsn = dsn
         self._signals = signals
         self._waiting: set[str] = set()
         self._arrived = asyncio.Event()
+        self._rests = Rests(linger)
 
     async def run(self) -> None:
         """While the connection is gone, polling does alone."""
@@ -86,8 +90,11 @@ class Hints:
                 await connection.execute("SELECT 1")
                 continue
             await asyncio.sleep(GATHER_SECONDS)
+            await self._rests.over()
             names, self._waiting = self._waiting, set()
             self._arrived.clear()
+            started = monotonic()
             await connection.execute(
                 "SELECT pg_notify($1, $2)", CHANNEL, _BETWEEN.join(sorted(names))
             )
+            self._rests.worked(started)

@@ -24,6 +24,7 @@ from epassport.passing import Passing
 from epassport.reactions import Keep, Reaction, Send, record_refusal
 from epassport.readmodel import ReadModel, fill
 from epassport.records import Incoming
+from epassport.rests import Rests
 from epassport.signals import EVENTS, SOONEST_SECONDS, Signals
 from epassport_contracts import ContractEvent
 from epassport_contracts.registry import TOPICS, Topic
@@ -81,13 +82,14 @@ class OwnPages:
     right for every reader that stands at its place. That there is nothing more holds until the
     next signal, or as long as the shortest pause: readers at the end look at the same moments."""
 
-    def __init__(self, database: Database, codec: EventCodec) -> None:
+    def __init__(self, database: Database, codec: EventCodec, rests: Rests | None = None) -> None:
         self.passing = Passing(database)
         self._database = database
         self._codec = codec
         self._kept: dict[Token, Page] = {}
         self._end: tuple[float, Token, Page] = (0.0, START, _NOTHING)
         self._reading = asyncio.Lock()
+        self._rests = rests or Rests()
 
     async def after(self, seen: Token, signals: int) -> Page:
         """signals: how many there were when the caller looked."""
@@ -98,8 +100,12 @@ class OwnPages:
             fresh = page.signals == signals != UNKNOWN and monotonic() - found_at < SOONEST_SECONDS
             if end == seen and fresh:
                 return page
+            await self._rests.over()
+            started = monotonic()
             async with self._database.connection() as connection:
                 events, hidden = await store.read_page(connection, self._codec, seen, PAGE)
+            if len(events) < PAGE:
+                self._rests.worked(started)
             page = Page(events, hidden, signals)
             if events:
                 self._kept[seen] = page

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from time import monotonic
 from typing import TypeVar
 
 import asyncpg
@@ -31,6 +32,7 @@ from epassport.outbox import (
     read_shard,
     structured,
 )
+from epassport.rests import Rests
 from epassport.sending import FencedSender, Outgoing, PipelinedSender, Sender
 from epassport.signals import Signals
 from epassport_contracts import ServiceName
@@ -64,13 +66,20 @@ class Relay:
         signals: Signals,
         sign: Sign | None = None,
         topics: Mapping[str, Topic] = BY_NAME,
+        *,
+        linger: float = 0.0,
     ) -> None:
-        """sign: makes a compact JWS of a public record. Raises Unsafe where it is missing."""
+        """sign: makes a compact JWS of a public record. linger: see `Rests`.
+
+        Raises Unsafe where `sign` is missing.
+        """
         own = [topic for topic in topics.values() if service in topic.producers]
         if sign is None and any(map(_is_public, own)):
             raise Unsafe(f"{service} produces public topics, but nothing signs their records")
         self._shards = [
-            _ShardRelay(shard, database_dsn, service, clients, signals, _Wire(sign, topics))
+            _ShardRelay(
+                shard, database_dsn, service, clients, signals, _Wire(sign, topics), Rests(linger)
+            )
             for shard in ALL_SHARDS
         ]
 
@@ -115,6 +124,7 @@ class _ShardRelay:
         clients: KafkaClients,
         signals: Signals,
         wire: _Wire,
+        rests: Rests,
     ) -> None:
         self._shard = shard
         self._dsn = dsn
@@ -124,6 +134,7 @@ class _ShardRelay:
         self._wire = wire
         self._backoff = Backoff(timedelta(milliseconds=100), timedelta(seconds=10))
         self._at_most = BATCH
+        self._rests = rests
         labels = (service, str(shard))
         self._sent = metrics.RELAY_SENT.labels(*labels)
         self._faults = metrics.RELAY_FAULTS.labels(*labels)
@@ -182,7 +193,9 @@ class _ShardRelay:
         try:
             await _touching(session, sender.open())
             while not stopping.is_set():
+                await self._rests.over()
                 lull.look()
+                started = monotonic()
                 at_most = self._at_most
                 page = await read_shard(session, self._shard, at_most=at_most)
                 self._oldest.set(page.oldest_seconds)
@@ -191,6 +204,7 @@ class _ShardRelay:
                     lull.found()
                     self._backoff.reset()
                 if len(page.rows) < at_most:  # what has come since has raised a signal
+                    self._rests.worked(started)
                     if not page.hidden:
                         self._oldest.set(0)
                     await lull.pause(hidden=page.hidden)

@@ -46,6 +46,7 @@ from epassport.records import Incoming
 from epassport.refused import RefusedReactions
 from epassport.relay import Relay
 from epassport.restore import refuse_unrestored
+from epassport.rests import Rests
 from epassport.settings import Settings
 from epassport.shell import build_app, build_health_app, serve
 from epassport.signals import Signals
@@ -216,7 +217,7 @@ class Running:
     async def project(self) -> None:
         """Read models from the own store, and reactions to own events."""
         database, codec = self.essentials.database, self.catalog.codec
-        pages = OwnPages(database, codec)
+        pages = OwnPages(database, codec, Rests(self.service.settings.linger))
         own = OwnReactions(database, codec, self.signals, self._reactions, self.group, pages)
         async with asyncio.TaskGroup() as parent:
             parent.create_task(own.run())
@@ -234,7 +235,12 @@ class Running:
                 return sign_compact({"typ": "cloudevent+jwt"}, event, signer).encode()
 
         await Relay(
-            settings.postgres_dsn(), self.service.name, self.kafka, self.signals, sign
+            settings.postgres_dsn(),
+            self.service.name,
+            self.kafka,
+            self.signals,
+            sign,
+            linger=settings.linger,
         ).run()
 
     async def work(self) -> None:
@@ -247,7 +253,8 @@ class Running:
 
     async def hints(self) -> None:
         """Every process runs this beside its own part."""
-        await Hints(self.service.settings.postgres_dsn(), self.signals).run()
+        settings = self.service.settings
+        await Hints(settings.postgres_dsn(), self.signals, linger=settings.linger).run()
 
     async def timers(self) -> None:
         self.timer = Timer(

@@ -78,6 +78,14 @@ class Settings(BaseSettings):
     oidc_audience: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     oidc_jwks_url: _Url
 
+    linger_ms: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="how long readers of the own store and relays may rest after a look, ten times"
+        " as long as it took at most: fewer and larger transactions, answers later by that",
+    )
+
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=0, le=65535)
 
@@ -101,6 +109,11 @@ class Settings(BaseSettings):
         if faults := _unsafe_combinations(self):
             raise ValueError("; ".join(faults))
         return self
+
+    @property
+    def linger(self) -> float:
+        """Seconds."""
+        return self.linger_ms / 1000
 
     def postgres_dsn(self) -> str:
         return read_secret(self.postgres_dsn_file)

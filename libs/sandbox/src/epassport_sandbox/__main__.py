@@ -5,7 +5,7 @@ import asyncio
 import json
 import shutil
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from epassport_sandbox.duplicates import run_duplicates, visits
 from epassport_sandbox.errors import SandboxError
 from epassport_sandbox.given import GivenSystem
 from epassport_sandbox.people import DEMO_PEOPLE
-from epassport_sandbox.pilot import run_pilot
+from epassport_sandbox.pilot import SETTINGS, run_pilot
 from epassport_sandbox.road import BIOMETRICS, ENROLLMENT
 from epassport_sandbox.running import Session, open_given_session, open_session
 from epassport_sandbox.stack import cancelled_by_sigterm
@@ -129,7 +129,8 @@ async def _up(citizens: int, folder: Path, console: Console) -> int:
 
 
 async def _pilot(citizens: int, folder: Path, console: Console, *, images: bool) -> int:
-    async with _open(folder, citizens if images else 0, console) as session:
+    fingers = citizens if images else 0
+    async with _open(folder, fingers, console, settings=SETTINGS) as session:
         with story.progress(console, "citizens on the road", citizens) as advance:
             result = await run_pilot(session, citizens, advance, images=images)
         console.print(story.steps_table(session.road.steps))
@@ -153,11 +154,20 @@ async def _duplicates(citizens: int, folder: Path, console: Console) -> int:
 
 
 def _open(
-    folder: Path, citizens: int, console: Console, *, services: Sequence[ServiceName] = ALL
+    folder: Path,
+    citizens: int,
+    console: Console,
+    *,
+    services: Sequence[ServiceName] = ALL,
+    settings: Mapping[str, str] | None = None,
 ) -> AbstractAsyncContextManager[Session]:
-    fingers = max(citizens, LEAST_FINGERS)
-    say = partial(_say, console)
-    return open_session(folder / "system", fingers=fingers, services=services, say=say)
+    return open_session(
+        folder / "system",
+        fingers=max(citizens, LEAST_FINGERS),
+        services=services,
+        settings=settings,
+        say=partial(_say, console),
+    )
 
 
 def _say(console: Console, text: str) -> None:

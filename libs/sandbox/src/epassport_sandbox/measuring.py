@@ -27,14 +27,15 @@ class Snapshot:
     """All since the start of the run, by process or summed; postgres and kafka are of an embedded
     stack only.
 
-    cpu: seconds; memory: octets, those shared between processes counted once; events: in all
-    stores; postgres: octets of all databases; wal: octets written to PostgreSQL's log; kafka:
+    cpu: seconds; memory: octets, those shared between processes counted once; events, commits: in
+    all stores; postgres: octets of all databases; wal: octets written to PostgreSQL's log; kafka:
     octets of all topics; loop_ms: CPU of one loop that is always the same, at this moment
     """
 
     cpu: Mapping[str, float]
     memory: Mapping[str, int]
     events: int
+    commits: int
     postgres: int
     wal: int
     kafka: int
@@ -45,10 +46,14 @@ async def look(system: System) -> Snapshot:
     cpu: dict[str, float] = defaultdict(float)
     memory: dict[str, int] = defaultdict(int)
     for part, process in _processes(system):
-        cpu[part] += cpu_seconds(process)
-        memory[part] += process.memory_full_info().pss
-    events, postgres, wal = await _stored(system)
-    return Snapshot(dict(cpu), dict(memory), events, postgres, wal, _topics(system), _loop_ms())
+        try:
+            used, held = cpu_seconds(process), process.memory_full_info().pss
+        except psutil.NoSuchProcess:
+            continue  # PostgreSQL's helpers come and go; their parent counts them
+        cpu[part] += used
+        memory[part] += held
+    stored = await _stored(system)
+    return Snapshot(dict(cpu), dict(memory), *stored, _topics(system), _loop_ms())
 
 
 def costs(start: Snapshot, end: Snapshot, *, passports: int, seconds: float) -> dict[str, Any]:
@@ -63,6 +68,7 @@ def costs(start: Snapshot, end: Snapshot, *, passports: int, seconds: float) -> 
         },
         "events_per_second": round(events / seconds, 1),
         "events_per_passport": round(events / passports, 1),
+        "commits_per_passport": round((end.commits - start.commits) / passports, 1),
         "bytes_per_passport": {
             "postgres": (end.postgres - start.postgres) // passports,
             "postgres_log": (end.wal - start.wal) // passports,
@@ -119,15 +125,17 @@ def _loop_ms() -> float:
     return (time.thread_time() - before) * 1000
 
 
-async def _stored(system: System) -> tuple[int, int, int]:
-    """(events, octets of the databases, octets of the log)"""
-    events = octets = wal = 0
+async def _stored(system: System) -> tuple[int, int, int, int]:
+    """(events, commits, octets of the databases, octets of the log)"""
+    events = commits = octets = wal = 0
     for service in system.urls:
         connection = await asyncpg.connect(system.dsn(service))
         try:
             row = await connection.fetchrow(
                 """
                 SELECT (SELECT count(*) FROM events) AS events,
+                       (SELECT xact_commit FROM pg_stat_database
+                         WHERE datname = current_database()) AS commits,
                        pg_database_size(current_database()) AS octets,
                        pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint AS wal
                 """
@@ -135,9 +143,10 @@ async def _stored(system: System) -> tuple[int, int, int]:
         finally:
             await connection.close()
         if row is None:
-            raise AssertionError("a row of three figures")
-        events, octets, wal = events + row["events"], octets + row["octets"], row["wal"]
-    return events, octets, wal
+            raise AssertionError("one row")
+        events, commits = events + row["events"], commits + row["commits"]
+        octets, wal = octets + row["octets"], row["wal"]
+    return events, commits, octets, wal
 
 
 def _topics(system: System) -> int:

@@ -1,6 +1,6 @@
 """A running system with everything a demo, a pilot or a test needs in one place."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -87,21 +87,22 @@ async def open_session(
     stack: Stack | None = None,
     durable: bool = True,
     services: Sequence[ServiceName] = ALL,
+    settings: Mapping[str, str] | None = None,
     say: Say = print,
     progress: Callable[[int, int], None] | None = None,
 ) -> AsyncIterator[Session]:
     """fingers: how many different ones will be needed. A given stack is used and left running.
-    services: those that are needed; the others are not started."""
+    services: those that are needed; the others are not started. settings: see `open_system`."""
     say("fingerprints of synthetic people (made once, then cached)")
     made = fingerprints.fingerprint_set(fingers, IMPRESSIONS, progress=progress)
     if stack is not None:
-        async with _on(stack, folder, made, services, say) as session:
+        async with _on(stack, folder, made, services, settings, say) as session:
             yield session
         return
     with scratch_folder() as data:
         async with (
             open_stack(data, durable=durable, announce=say) as opened,
-            _on(opened, folder, made, services, say) as session,
+            _on(opened, folder, made, services, settings, say) as session,
         ):
             yield session
 
@@ -122,10 +123,15 @@ async def open_given_session(
 
 @asynccontextmanager
 async def _on(
-    stack: Stack, folder: Path, made: FingerprintSet, services: Sequence[ServiceName], say: Say
+    stack: Stack,
+    folder: Path,
+    made: FingerprintSet,
+    services: Sequence[ServiceName],
+    settings: Mapping[str, str] | None,
+    say: Say,
 ) -> AsyncIterator[Session]:
     async with (
-        open_system(stack, folder, services=services, say=say) as system,
+        open_system(stack, folder, services=services, settings=settings, say=say) as system,
         _in_country(system, made, say) as session,
     ):
         yield session
@@ -134,7 +140,7 @@ async def _on(
 @asynccontextmanager
 async def _in_country(system: System, made: FingerprintSet, say: Say) -> AsyncIterator[Session]:
     # A service closes what is idle for 5 s; a request sent at that moment would be lost.
-    connections = aiohttp.TCPConnector(limit=100, keepalive_timeout=2)
+    connections = aiohttp.TCPConnector(limit=200, keepalive_timeout=2)
     bound = aiohttp.ClientTimeout(total=ANSWER.total_seconds())
     async with aiohttp.ClientSession(connector=connections, timeout=bound) as http:
         client = Client(system.urls, system.issuer, http)

@@ -5,7 +5,7 @@ keystore, as a platform team would run it; only the profile says sandbox.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, timedelta
@@ -87,11 +87,17 @@ class System:
 
 @asynccontextmanager
 async def open_system(
-    stack: Stack, folder: Path, *, services: Sequence[ServiceName] = ALL, say: Say = print
+    stack: Stack,
+    folder: Path,
+    *,
+    services: Sequence[ServiceName] = ALL,
+    settings: Mapping[str, str] | None = None,
+    say: Say = print,
 ) -> AsyncIterator[System]:
     """Everything started and ready; everything stopped again at the end.
 
     folder: keys, logs and the clock's file go here; a folder used before keeps its keys.
+    settings: more of every service's environment.
     """
     async with AsyncExitStack() as closing:
         folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs yet
@@ -101,7 +107,10 @@ async def open_system(
         processes = await closing.enter_async_context(stack.supervisor(folder / "logs"))
         urls = {service: f"http://127.0.0.1:{free_port()}" for service in services}
         environments = {
-            service: _environment(service, folder, stack, keys, clock, issuer, urls[service])
+            service: {
+                **_environment(service, folder, stack, keys, clock, issuer, urls[service]),
+                **(settings or {}),
+            }
             for service in services
         }
         system = System(folder, stack, keys, clock, issuer, processes, urls, environments)
