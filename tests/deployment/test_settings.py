@@ -16,6 +16,7 @@ LEFT_AT_THE_DEFAULT = {
     "postgres_connections": "eight fit; a pooler's limit is the platform team's to divide",
     "kafka_username": "certificates instead",
     "kafka_password_file": "certificates instead",
+    "linger_ms": "answers as soon as possible; more is for a machine without a core to spare",
     "kafka_group_instance_id": "a Deployment's pods have no lasting name",
     "clock_file": "production refuses it",
     "engine_expectations": "for tests",
