@@ -7,11 +7,12 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 import pytest_asyncio
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
@@ -32,7 +33,8 @@ from structlog.testing import capture_logs
 
 from epassport.database import Database
 from epassport.errors import Unsafe
-from epassport.outbox import FENCED_SHARD, SHARDS, shard_of
+from epassport.kafka import KafkaClients, KafkaSettings
+from epassport.outbox import ALL_SHARDS, FENCED_SHARD, SHARDS, shard_of
 from epassport.relay import STATEMENT_SECONDS, Relay
 from epassport.sending import FencedSender, Outgoing, confirmed_prefixes
 from epassport.signals import Signals
@@ -87,6 +89,30 @@ def life(key: str, first: int, last: int) -> list[tuple[str, int, str]]:
     return [(key, sequence, f"{key}{sequence}") for sequence in range(first, last + 1)]
 
 
+class LostProducer(AIOKafkaProducer):  # type: ignore[misc]
+    """As aiokafka's was after connections were cut: it says nothing more, whatever it is told."""
+
+    async def send(self, *_arguments: Any, **_named: Any) -> Any:
+        await asyncio.Event().wait()
+
+    async def abort_transaction(self) -> None:
+        await asyncio.Event().wait()
+
+
+class LosingClients(KafkaClients):
+    """The first producer of each shard loses its way, the next does not."""
+
+    def __init__(self, bootstrap: str) -> None:
+        super().__init__(KafkaSettings(bootstrap), client_id="losing")
+        self.lost = len(ALL_SHARDS)
+
+    def producer(self, *, transactional_id: str | None = None) -> AIOKafkaProducer:
+        if self.lost == 0:
+            return super().producer(transactional_id=transactional_id)
+        self.lost -= 1
+        return LostProducer(**self.producer_arguments(transactional_id))
+
+
 async def end_sessions(dsn: str) -> None:
     """As a failover of the database does."""
     connection = await asyncpg.connect(dsn)
@@ -115,6 +141,25 @@ def test_only_what_stands_before_a_keys_first_failure_is_forgotten() -> None:
     assert confirmed_prefixes(records, [True, True, False, True, True, True]) == [0, 1, 4, 5]
     assert confirmed_prefixes(records, [True, False]) == [0]
     assert confirmed_prefixes(records, []) == []
+
+
+async def test_a_producer_that_says_nothing_more_is_given_up(
+    dsn: str, kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("epassport.relay.SEND_SECONDS", 1.0)
+    monkeypatch.setattr("epassport.relay.CANCEL_SECONDS", 0.2)
+    kept = await new_topic(kafka)
+    compacted = await new_topic(kafka, cleanup=Cleanup.COMPACTED)
+    await put_out(dsn, kept, life("a", 1, 3))
+    await put_out(dsn, compacted, life("a", 1, 3))
+    clients = LosingClients(kafka)
+    async with asyncio.TaskGroup() as group:
+        relay = group.create_task(Relay(dsn, SERVICE, clients, Signals()).run())
+        await emptied(dsn)
+        relay.cancel()
+    assert clients.lost == 0
+    assert await texts(kafka, kept, "a") == ["a1", "a2", "a3"]
+    assert await texts(kafka, compacted, "a") == ["a1", "a2", "a3"]
 
 
 async def test_what_waits_in_the_outbox_is_sent_in_order_and_forgotten(

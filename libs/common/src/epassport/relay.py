@@ -44,6 +44,10 @@ TOUCH_SECONDS = 2.0
 LOCK_SECONDS = 1.0
 PARTING_SECONDS = 10.0
 STATEMENT_SECONDS = 10.0
+# A client that has lost its way after a fault of the network says nothing more, and no bound of its
+# own ends that; longer than a broker takes to answer under load, shorter than an alarm.
+SEND_SECONDS = 45.0
+CANCEL_SECONDS = 5.0
 
 Sign = Callable[[bytes], bytes]
 T = TypeVar("T")
@@ -191,7 +195,7 @@ class _ShardRelay:
         lull = self._signals.lull(names.outbox(self._shard))
         self._holds.set(1)
         try:
-            await _touching(session, sender.open())
+            await _touching(session, sender.open(), within=SEND_SECONDS)
             while not stopping.is_set():
                 await self._rests.over()
                 lull.look()
@@ -223,8 +227,13 @@ class _ShardRelay:
         sender: Sender,
         rows: Sequence[OutboxRow],
     ) -> None:
-        """One batch. Raises SendFailed."""
-        sent = await _touching(session, sender.send([self._wire.record(row) for row in rows]))
+        """One batch; half as much at once where it took too long. Raises SendFailed."""
+        records = [self._wire.record(row) for row in rows]
+        try:
+            sent = await _touching(session, sender.send(records), within=SEND_SECONDS)
+        except TimeoutError:
+            self._at_most = max(1, len(rows) // 2)
+            raise
         if sent.confirmed:
             await self._forget(session, sent.confirmed)
         if sent.fault is not None:
@@ -243,19 +252,25 @@ class _ShardRelay:
         self._at_most = min(BATCH, self._at_most * 2)
 
 
-async def _touching(session: "asyncpg.Connection[asyncpg.Record]", work: Awaitable[T]) -> T:
-    """Use the session while `work` takes its time; raises when the session, and with it the
-    lock, is gone."""
+async def _touching(
+    session: "asyncpg.Connection[asyncpg.Record]", work: Awaitable[T], *, within: float
+) -> T:
+    """Use the session while `work` takes its time.
+
+    Raises what the session raises when it is gone, and with it the lock; TimeoutError. Work that
+    cannot even be cancelled is left behind: its producer is closed, and its shard must go on.
+    """
     task = asyncio.ensure_future(work)
     try:
-        while not task.done():
-            await asyncio.wait({task}, timeout=TOUCH_SECONDS)
-            if not task.done():
-                await session.execute("SELECT 1")
+        async with asyncio.timeout(within):
+            while not task.done():
+                await asyncio.wait({task}, timeout=TOUCH_SECONDS)
+                if not task.done():
+                    await session.execute("SELECT 1")
         return task.result()
     finally:
         task.cancel()
-        await asyncio.wait({task})
+        await asyncio.wait({task}, timeout=CANCEL_SECONDS)
 
 
 async def _pause(stopping: asyncio.Event, seconds: float) -> None:
