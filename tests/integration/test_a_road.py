@@ -22,12 +22,10 @@ from epassport_sandbox.country import (
     IDENTIFICATION,
     SHOP_CLERK,
 )
-from epassport_sandbox.demo import show, timeline
+from epassport_sandbox.demo import timeline
 from epassport_sandbox.people import DemoPerson
 from epassport_sandbox.road import CARDS, ENROLLMENT, PROFILE, VERIFICATION, Walk
 from epassport_sandbox.running import Session
-
-OVER_18 = ["over-18"]
 
 
 async def test_the_engine_of_the_counters_starts_before_the_one_that_searches(
@@ -54,28 +52,20 @@ async def test_five_services_issue_a_passport_that_is_checked_lost_and_replaced(
     await _offline_says(epassport, codes["small"], "good")
     phone = await road.bind_phone(walk, n=2)
 
-    async def age_check(n: int) -> Any:
-        code = show(phone, n, epassport.system.clock.now())
-        return code, await road.check(SHOP_CLERK, AGE_CHECK, OVER_18, code)
-
-    code, seen = await until(
-        lambda: age_check(0),
-        lambda answer: answer[1]["outcome"] != "unknown",
-        what="the phone's key to be known",
-    )
+    code, seen = await road.first_age_check(phone, 0)
     assert (seen["outcome"], seen["claims"]) == ("good", {"over-18": True})
-    replayed = await road.check(SHOP_CLERK, AGE_CHECK, OVER_18, code)
+    replayed = await road.age_check(code)
     assert replayed["reason"] == "presentation-replayed"
 
     await epassport.client.command(
         PROFILE, f"/profiles/{walk.holder_id}/loss", {"document_ref": str(walk.ref)}, walk.person
     )
     await until(
-        lambda: road.check(SHOP_CLERK, AGE_CHECK, OVER_18, codes["small"]),
+        lambda: road.age_check(codes["small"]),
         lambda answer: answer["outcome"] == "refused" and "suspended" in answer["reason"],
         what="the lost card to be refused online",
     )
-    _, by_phone = await age_check(1)
+    by_phone = await road.age_check(phone.code(1, epassport.system.clock.now()))
     assert by_phone["outcome"] == "refused"
     await _offline_says(epassport, codes["small"], "refused")
 

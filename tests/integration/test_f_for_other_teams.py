@@ -3,7 +3,6 @@
 import asyncio
 
 from epassport_credentials.verifier import verify_offline
-from epassport_sandbox.country import AGE_CHECK, SHOP_CLERK
 from epassport_sandbox.pytest_plugin import NewDuplicate, NewPassport
 from epassport_sandbox.running import Session
 
@@ -13,10 +12,10 @@ async def test_an_active_passport_is_good_and_a_revoked_one_refused_by_card_and_
 ) -> None:
     active, revoked = await asyncio.gather(active_passport(), revoked_passport())
     for code in (active.small_code, active.phone.code()):
-        seen = await epassport.road.check(SHOP_CLERK, AGE_CHECK, ["over-18"], code)
+        seen = await epassport.road.age_check(code)
         assert (seen["outcome"], seen["claims"]) == ("good", {"over-18": True})
     for code in (revoked.small_code, revoked.phone.code()):
-        seen = await epassport.road.check(SHOP_CLERK, AGE_CHECK, ["over-18"], code)
+        seen = await epassport.road.age_check(code)
         assert (seen["outcome"], seen["claims"]) == ("refused", {})
     pack, now = await epassport.offline_pack(), epassport.system.clock.now()
     assert verify_offline(revoked.small_code, pack, now=now).outcome != "good"

@@ -7,7 +7,6 @@ that is printed is an expectation; the run succeeds only when all of them held.
 
 import asyncio
 import json
-import secrets
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -18,7 +17,6 @@ from typing import Any
 from rich.console import Console
 
 from epassport_contracts.events.enrollment import ApplicationKind
-from epassport_credentials.mobile_qr import present
 from epassport_credentials.verifier import Verdict, verify_offline
 from epassport_sandbox import story
 from epassport_sandbox.citizens import citizens, special_cast
@@ -111,19 +109,17 @@ async def follow(session: Session, walk: Walk, facts: Facts, say: Any) -> Follow
 
 
 async def _check_good(session: Session, followed: Followed, facts: Facts) -> None:
-    now = session.system.clock.now
     followed.offline = await _offline_when(
         session, followed.small_code, lambda verdict: verdict.outcome == "good"
     )
     facts.expect("offline, the card is good", followed.offline.outcome == "good")
     road, walk = session.road, followed.walk
     phone = await road.bind_phone(walk, n=3)
-    code = show(phone, 0, now())
-    followed.shop_saw = await _when_known(session, phone, code)
+    code, followed.shop_saw = await road.first_age_check(phone, 0)
     facts.expect("by phone, the shop sees that the person is over 18",
                  followed.shop_saw["outcome"] == "good"
                  and followed.shop_saw["claims"] == {"over-18": True})  # fmt: skip
-    replayed = await road.check(SHOP_CLERK, AGE_CHECK, ["over-18"], code)
+    replayed = await road.age_check(code)
     facts.expect("the same phone code a second time is refused",
                  replayed["reason"] == "presentation-replayed")  # fmt: skip
     greedy = await road.check(SHOP_CLERK, AGE_CHECK, ["over-18", "surname"], followed.small_code)
@@ -147,15 +143,14 @@ async def _lose(session: Session, followed: Followed, facts: Facts) -> None:
     )
 
     async def card() -> Mapping[str, Any]:
-        return await road.check(SHOP_CLERK, AGE_CHECK, ["over-18"], followed.small_code)
+        return await road.age_check(followed.small_code)
 
     refused = await until(
         card, lambda answer: answer["outcome"] == "refused", what="the lost card to be refused"
     )
     followed.loss_milliseconds = (time.perf_counter() - started) * 1000
     facts.expect("online, the lost card is refused as suspended", "suspended" in refused["reason"])
-    code = show(phone, 1, session.system.clock.now())
-    by_phone = await road.check(SHOP_CLERK, AGE_CHECK, ["over-18"], code)
+    by_phone = await road.age_check(phone.code(1, session.system.clock.now()))
     facts.expect("the lost phone's code is refused", by_phone["outcome"] == "refused")
     followed.offline_after = await _offline_when(
         session, followed.small_code, lambda verdict: verdict.outcome == "refused"
@@ -213,23 +208,6 @@ async def _offline_when(session: Session, code: str, holds: Any) -> Verdict:
         return verify_offline(code, pack, now=session.system.clock.now())
 
     return await until(verdict, holds, within=timedelta(seconds=30), what="the offline verdict")
-
-
-async def _when_known(session: Session, phone: Phone, code: str) -> Mapping[str, Any]:
-    """The attestation's key reaches verification by an event; unknown until then."""
-    answer = await session.road.check(SHOP_CLERK, AGE_CHECK, ["over-18"], code)
-    deadline = time.monotonic() + 10
-    while answer["outcome"] == "unknown" and time.monotonic() < deadline:
-        await asyncio.sleep(0.05)
-        again = show(phone, 0, session.system.clock.now())
-        answer = await session.road.check(SHOP_CLERK, AGE_CHECK, ["over-18"], again)
-    return answer
-
-
-def show(phone: Phone, n: int, now: Any) -> str:
-    """The code on the phone's display, for the next minute."""
-    key, attestation = phone.attestations[n]
-    return present(attestation, phone=key, now=now, cti=secrets.token_bytes(16))
 
 
 async def timeline(session: Session, walk: Walk) -> list[Seen]:

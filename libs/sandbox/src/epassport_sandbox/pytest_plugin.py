@@ -22,6 +22,7 @@ Fixtures and tests share one event loop: set `asyncio_mode = auto` and
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import count
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -44,7 +45,10 @@ FULL_AGE = 18
 
 @dataclass(frozen=True)
 class PassportPhone:
-    """The holder's phone with attestations for age checks, each good for one check online."""
+    """The holder's phone with attestations for age checks, each good for one check online.
+
+    Verification knows their keys: a shop has asked once.
+    """
 
     phone: "Phone"
     now: Callable[[], datetime]
@@ -52,9 +56,7 @@ class PassportPhone:
 
     def code(self) -> str:
         """The next code on the display. IndexError when all attestations have been shown."""
-        from epassport_sandbox.demo import show
-
-        return show(self.phone, next(self._shown), self.now())
+        return self.phone.code(next(self._shown), self.now())
 
 
 @dataclass(frozen=True)
@@ -137,13 +139,15 @@ async def _issue(session: "Session", citizen: "Citizen") -> Passport:
     walk = await session.road.whole(citizen)
     profile = await session.client.query(PROFILE, f"/profiles/{walk.holder_id}", walk.person)
     codes = await session.client.query(CARDS, f"/cards/{walk.ref}/codes", CARD_INSPECTOR)
-    phone = await session.road.bind_phone(walk, n=CODES)
+    phone = await session.road.bind_phone(walk, n=CODES + 1)
+    await session.road.first_age_check(phone, CODES)
+    phone.attestations.pop()
     return Passport(
         holder_id=walk.holder_id,
         document_ref=walk.ref,
         document_number=profile["documents"][-1]["document_number"],
         small_code=codes["small"],
-        phone=PassportPhone(phone, session.system.clock.now, iter(range(CODES))),
+        phone=PassportPhone(phone, session.system.clock.now, count()),
     )
 
 

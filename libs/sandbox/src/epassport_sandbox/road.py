@@ -6,12 +6,13 @@ who would do it; nothing here reaches into a service.
 
 import base64
 import json
+import secrets
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -28,14 +29,17 @@ from epassport_contracts.fields import (
     Sex,
     Wishes,
 )
+from epassport_credentials.mobile_qr import present
 from epassport_sandbox import fingerprints
 from epassport_sandbox.citizens import Citizen
 from epassport_sandbox.client import Answer, Client, Refused, Usual, until
 from epassport_sandbox.country import (
     ADJUDICATORS,
+    AGE_CHECK,
     CARD_INSPECTOR,
     CARD_OPERATOR,
     COURIER,
+    SHOP_CLERK,
     STATION,
     Country,
     Office,
@@ -121,6 +125,11 @@ class Phone:
 
     device_id: UUID
     attestations: list[tuple[Signer, bytes]]
+
+    def code(self, n: int, now: datetime) -> str:
+        """What the display shows of attestation n, for the next minute."""
+        key, attestation = self.attestations[n]
+        return present(attestation, phone=key, now=now, cti=secrets.token_bytes(16))
 
 
 @dataclass
@@ -454,6 +463,22 @@ class Road:
                 person,
             )
         return answer.content
+
+    async def age_check(self, code: str) -> Mapping[str, Any]:
+        """Is this person over 18?, as the shop asks it."""
+        return await self.check(SHOP_CLERK, AGE_CHECK, ["over-18"], code)
+
+    async def first_age_check(self, phone: Phone, n: int) -> tuple[str, Mapping[str, Any]]:
+        """The code that got the first answer but `unknown`, and this answer: the attestation's
+        key comes to verification by an event, and who shows it sooner shows it again."""
+
+        async def shown() -> tuple[str, Mapping[str, Any]]:
+            code = phone.code(n, self.now())
+            return code, await self.age_check(code)
+
+        return await until(
+            shown, lambda seen: seen[1]["outcome"] != "unknown", what="the phone's key to be known"
+        )
 
     async def whole(self, citizen: Citizen) -> Walk:
         """From the desk to a valid passport in the cloud, one card in its own batch."""
