@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid5
 
@@ -13,14 +14,17 @@ import pytest
 import pytest_asyncio
 from kafka_notes import until
 from shelf_aggregate import PutBox
+from shelf_operations import Desk, order
 from shelf_store import AT, accepted, envelope, events_of, group_of, opened, rows
 from shelf_tasks import STARTERS, count_box, two_rooms
 
+from epassport import metrics, overview
 from epassport.database import Database
 from epassport.errors import KeyPending
 from epassport.reactions import Send
 from epassport.signals import Signals
-from epassport.tasks import ATTEMPTS_BEFORE_STUCK, LEASE, Job, Work, Workers
+from epassport.tasks import ATTEMPTS_BEFORE_CASE, LEASE, Job, Work, Workers
+from epassport.waits import overdue_waits
 
 DYING_WORKER = Path(__file__).with_name("worker_that_dies.py")
 ROOMS = [
@@ -237,7 +241,7 @@ async def test_a_task_waits_for_a_key_that_comes_after_its_event_and_is_never_st
     db: Database,
 ) -> None:
     attempts = 0
-    arrives_at = ATTEMPTS_BEFORE_STUCK // 3
+    arrives_at = ATTEMPTS_BEFORE_CASE // 3
 
     async def opens(job: Job) -> list[Send]:
         nonlocal attempts
@@ -263,7 +267,7 @@ async def test_a_task_that_fails_again_and_again_is_kept_for_an_operator_and_hol
 
     await put_box(db, "bad")
     async with db.connection() as connection:
-        await connection.execute("UPDATE tasks SET attempts = $1", ATTEMPTS_BEFORE_STUCK - 1)
+        await connection.execute("UPDATE tasks SET attempts = $1", ATTEMPTS_BEFORE_CASE - 1)
     await put_box(db)
     async with working(db, fails):
         await until(tasks_left(db, 1))
@@ -274,6 +278,65 @@ async def test_a_task_that_fails_again_and_again_is_kept_for_an_operator_and_hol
             ]
 
         await until(is_stuck)
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("fault", [OSError("image file is truncated"), TimeoutError()])
+async def test_a_task_whose_fault_may_pass_is_an_operators_case_until_it_is_done(
+    db: Database, fault: Exception, ordered: bool
+) -> None:
+    """It is tried on meanwhile: by itself, or at once where an operator says so."""
+    mended = False
+
+    async def fails_until_mended(job: Job) -> list[Send]:
+        if mended:
+            return await two_rooms(job)
+        raise fault
+
+    async def cases() -> list[overview.StuckTask]:
+        async with db.connection() as connection:
+            return await overview.stuck_tasks(connection)
+
+    async def is_a_case() -> bool:
+        return [one.last_error for one in await cases()] == [type(fault).__name__]
+
+    await put_box(db)
+    await rows(db, "UPDATE tasks SET attempts = $1", ATTEMPTS_BEFORE_CASE - 1)
+    assert await cases() == []
+    async with working(db, fails_until_mended):
+        await until(is_a_case)
+        (case,) = await cases()
+        (wait,) = await rows(db, "SELECT due_at, due_at > clock_timestamp() FROM tasks")
+        assert (case.attempts, (case.retry_at, True)) == (ATTEMPTS_BEFORE_CASE, wait)
+        async with db.connection() as connection:
+            waits = await overdue_waits(connection, timedelta())
+        assert f"task/{case.task_id}" in [one.wait for one in waits]
+        await metrics.sample(db)
+        assert metrics.TASKS_STUCK.collect()[0].samples[0].value == 1
+        mended = True
+        if ordered:
+            await Desk(db).operations.retry_task(order(), case.task_id)
+        else:
+            await rows(db, "UPDATE tasks SET due_at = clock_timestamp()")  # what a minute would do
+        await until(tasks_left(db, 0))
+    assert await events_of(db) == ROOMS
+
+
+async def test_an_order_takes_no_task_from_the_worker_who_is_at_it(db: Database) -> None:
+    begun = asyncio.Event()
+
+    async def is_at_it(job: Job) -> list[Send]:
+        begun.set()
+        return await asyncio.Future()
+
+    await put_box(db)
+    await rows(db, "UPDATE tasks SET attempts = $1", ATTEMPTS_BEFORE_CASE)
+    async with working(db, is_at_it):
+        await begun.wait()
+        lease = await rows(db, "SELECT lease, leased_until FROM tasks")
+        ((task_id,),) = await rows(db, "SELECT task_id FROM tasks")
+        await Desk(db).operations.retry_task(order(), task_id)
+        assert await rows(db, "SELECT lease, leased_until FROM tasks") == lease
 
 
 async def test_a_paused_step_in_a_region_stops_its_tasks_until_it_is_resumed(db: Database) -> None:

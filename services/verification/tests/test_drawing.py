@@ -21,7 +21,7 @@ async def drawn(town: Any, monkeypatch: pytest.MonkeyPatch, *indexes: int) -> in
     origin = Origin(service_actor(ServiceName.VERIFICATION), uuid4())
     job = Job(
         uuid4(), "draw-status-index", document_status.stream(ref), {"document_ref": str(ref)},
-        origin, 1, False, uuid4(),
+        origin, 1, uuid4(),
     )  # fmt: skip
     (send,) = await work.draw_status_index(town.replicas[0].app)(job)
     index: int = send.command.status_index

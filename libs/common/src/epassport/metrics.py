@@ -7,6 +7,7 @@ Counters and gauges are set where the thing happens; what only the database know
 from prometheus_client import Counter, Gauge, Histogram
 
 from epassport.database import Database
+from epassport.tasks import ATTEMPTS_BEFORE_CASE
 
 RELAY_SENT = Counter("epassport_relay_sent", "Records confirmed by Kafka.", ("service", "shard"))
 RELAY_FAULTS = Counter(
@@ -70,7 +71,10 @@ ROWS_CLEANED = Counter(
     "epassport_rows_cleaned", "Rows that had served their time and are gone.", ("what",)
 )
 TASKS_WAITING = Gauge("epassport_tasks_waiting", "Tasks that are due and not stuck.")
-TASKS_STUCK = Gauge("epassport_tasks_stuck", "Tasks that gave up and wait for an operator.")
+TASKS_STUCK = Gauge(
+    "epassport_tasks_stuck",
+    "Tasks that failed twelve times; where the fault may pass, they are tried on.",
+)
 OLDEST_TRANSACTION_SECONDS = Gauge(
     "epassport_oldest_transaction_seconds",
     "Age of the oldest writing transaction in the cluster; every reader of events waits for it.",
@@ -93,7 +97,7 @@ async def sample(database: Database) -> None:
                      WHERE NOT declared AND closed_by IS NULL) AS refusals,
                    (SELECT count(*) FROM tasks
                      WHERE NOT stuck AND due_at < clock_timestamp()) AS waiting,
-                   (SELECT count(*) FROM tasks WHERE stuck) AS stuck,
+                   (SELECT count(*) FROM tasks WHERE stuck OR attempts >= $1) AS stuck,
                    (SELECT COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - min(xact_start)), 0)
                       FROM pg_stat_activity WHERE backend_xid IS NOT NULL)::float8 AS oldest,
                    (SELECT EXTRACT(EPOCH FROM clock_timestamp() - recorded_at)::float8 FROM events
@@ -103,7 +107,8 @@ async def sample(database: Database) -> None:
                            COALESCE((SELECT position FROM history_links
                                       ORDER BY link DESC LIMIT 1), 0))
                      ORDER BY transaction_id, position LIMIT 1) AS unlinked
-            """
+            """,
+            ATTEMPTS_BEFORE_CASE,
         )
     if row is None:
         raise LookupError("a SELECT of scalars gave no row")

@@ -21,6 +21,7 @@ from epassport.draining import ParkedStreams
 from epassport.errors import GroupConflict, NotThere, RuntimeFault
 from epassport.group import ATTEMPTS as GROUP_ATTEMPTS
 from epassport.refused import RefusedReactions
+from epassport.tasks import ATTEMPTS_BEFORE_CASE
 
 _ACTOR: TypeAdapter[Actor] = TypeAdapter(Actor)
 
@@ -108,34 +109,39 @@ class Operations:
         return await self._once(order, "discard", place.as_target(), put_away)
 
     async def retry_task(self, order: Order, task_id: UUID) -> Found:
-        """A stuck task is due at once, with all its attempts before it again."""
+        """An operator's case is due at once, with all its attempts before it again."""
         return await self._once(
             order,
             "retry-task",
             {"task_id": str(task_id)},
             _one_row(
                 """
-                WITH stuck AS (SELECT * FROM tasks WHERE task_id = $1 AND stuck FOR UPDATE)
-                UPDATE tasks AS t SET stuck = false, attempts = 0, leased_until = NULL,
-                       due_at = clock_timestamp()
+                WITH stuck AS (SELECT * FROM tasks
+                                WHERE task_id = $1 AND (stuck OR attempts >= $2) FOR UPDATE)
+                UPDATE tasks AS t SET stuck = false, attempts = 0, due_at = clock_timestamp()
                   FROM stuck AS s WHERE t.task_id = s.task_id
                 RETURNING s.kind, s.stream_id AS stream, s.attempts, s.last_error
                 """,
                 task_id,
+                ATTEMPTS_BEFORE_CASE,
                 missing="no such task is stuck",
             ),
         )
 
     async def abandon_task(self, order: Order, task_id: UUID) -> Found:
-        """It is not done any more; whoever waits for it hears from its deadline."""
+        """It is not begun any more; whoever waits for it hears from its deadline.
+
+        A worker that is at it at this moment may still finish it.
+        """
         return await self._once(
             order,
             "abandon-task",
             {"task_id": str(task_id)},
             _one_row(
-                "DELETE FROM tasks WHERE task_id = $1 AND stuck"
+                "DELETE FROM tasks WHERE task_id = $1 AND (stuck OR attempts >= $2)"
                 " RETURNING kind, stream_id AS stream, attempts, last_error",
                 task_id,
+                ATTEMPTS_BEFORE_CASE,
                 missing="no such task is stuck",
             ),
         )

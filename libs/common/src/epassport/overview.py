@@ -15,6 +15,7 @@ from epassport.database import Connection
 from epassport.errors import NotThere
 from epassport.operations import Place
 from epassport.records import WAITING, Cause
+from epassport.tasks import ATTEMPTS_BEFORE_CASE
 
 LIMIT = 100
 MAX_LIMIT = 1_000
@@ -50,6 +51,8 @@ class ParkedRecord(Seen):
 
 
 class StuckTask(Seen):
+    """retry_at: it is tried again by itself then, since its fault may pass; null: it gave up."""
+
     task_id: UUID
     kind: str
     stream: str
@@ -59,6 +62,7 @@ class StuckTask(Seen):
     region: str | None
     created_at: datetime
     age_seconds: int
+    retry_at: datetime | None
 
 
 class Refusal(Seen):
@@ -153,10 +157,12 @@ async def stuck_tasks(connection: Connection, limit: int = LIMIT) -> list[StuckT
     rows = await connection.fetch(
         """
         SELECT task_id, kind, stream_id AS stream, attempts, last_error, step, region, created_at,
-               EXTRACT(EPOCH FROM clock_timestamp() - created_at)::int AS age_seconds
-          FROM tasks WHERE stuck ORDER BY created_at, task_id LIMIT $1
+               EXTRACT(EPOCH FROM clock_timestamp() - created_at)::int AS age_seconds,
+               CASE WHEN NOT stuck THEN due_at END AS retry_at
+          FROM tasks WHERE stuck OR attempts >= $2 ORDER BY created_at, task_id LIMIT $1
         """,
         limit,
+        ATTEMPTS_BEFORE_CASE,
     )
     return [StuckTask(**row) for row in rows]
 

@@ -4,6 +4,10 @@ A task is a row written with the event that starts it. A worker claims it (SKIP 
 lease, attempts), does the work, sends the answer under the task's id as idempotency key, and
 removes the row. A worker that dies lets the lease run out; another finishes the task, and
 what the first already sent is answered from the kept outcome.
+
+After twelve attempts a task is an operator's case. It has given up only where its fault does not
+pass by itself: what an outage kept from being done is tried every minute and ends with the outage.
+(docs/decisions/0041-a-fault-that-may-pass-gives-no-task-up.md)
 """
 
 import asyncio
@@ -34,8 +38,7 @@ from epassport.signals import Signals
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=60)
-ATTEMPTS_BEFORE_STUCK = 12  # back-off doubles from 0.1 s and stays at 60 s: about 5 minutes
-KEY_PATIENCE = timedelta(hours=1)  # a data key that is not here by then is an operator's case
+ATTEMPTS_BEFORE_CASE = 12  # back-off doubles from 0.1 s and stays at 60 s: about 5 minutes
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,6 @@ class Job:
     input: dict[str, Any]
     origin: Origin
     attempts: int
-    overdue: bool
     lease: UUID
 
     def new_id(self, label: str) -> UUID:
@@ -171,17 +173,15 @@ class Workers:
                        AND (leased_until IS NULL OR leased_until < clock_timestamp())
                        AND NOT EXISTS (SELECT 1 FROM pauses AS p
                                         WHERE p.region = t.region AND p.step = t.step)
-                     ORDER BY due_at LIMIT $5 FOR UPDATE SKIP LOCKED)
+                     ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED)
                 UPDATE tasks AS t SET lease = $2, attempts = attempts + 1,
                        leased_until = clock_timestamp() + $3::interval
                   FROM due WHERE t.task_id = due.task_id
-                RETURNING t.task_id, kind, stream_id, input, metadata, attempts, lease,
-                          created_at + $4::interval < clock_timestamp() AS overdue
+                RETURNING t.task_id, kind, stream_id, input, metadata, attempts, lease
                 """,
                 kind,
                 uuid4(),
                 LEASE,
-                KEY_PATIENCE,
                 at_most,
             )
         return [
@@ -192,7 +192,6 @@ class Workers:
                 json.loads(row["input"]),
                 decode_origin(row["metadata"]),
                 row["attempts"],
-                row["overdue"],
                 row["lease"],
             )
             for row in rows
@@ -204,9 +203,9 @@ class Workers:
                 sends = await work(job)
             await self._answer(job, sends)
         except KeyPending as fault:
-            await self._postpone(job, fault, stuck=job.overdue)
+            await self._postpone(job, fault, stuck=False)
         except Exception as fault:
-            stuck = job.attempts >= ATTEMPTS_BEFORE_STUCK and not is_transient(fault)
+            stuck = job.attempts >= ATTEMPTS_BEFORE_CASE and not is_transient(fault)
             log.exception("task-failed", kind=job.kind, task=str(job.task_id), stuck=stuck)
             await self._postpone(job, fault, stuck=stuck)
 

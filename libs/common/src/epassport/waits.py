@@ -1,7 +1,7 @@
 """Every wait that has passed its time, in one list, and what an operator may order for each.
 
-A deadline that is due and not handled, a task that gave up, a reaction that was refused unforeseen:
-each is something that somebody waits for and nothing moves any more.
+A deadline that is due and not handled, a task that failed twelve times, a reaction that was
+refused unforeseen: each is something that somebody waits for and that does not get on.
 
 deadline: retry sends its command again, override waits no more; its passing is the rejection
 task: retry begins it anew, reject gives it up; its answer cannot be made up
@@ -21,6 +21,7 @@ from epassport.database import Connection
 from epassport.errors import NotThere
 from epassport.operations import Found, Operations, Order
 from epassport.overview import LIMIT, Seen
+from epassport.tasks import ATTEMPTS_BEFORE_CASE
 
 _WAIT = re.compile(
     r"deadline/(?P<stream>[a-z-]{1,40}/[0-9A-Za-z-]{1,64})/(?P<kind>[a-z-]{1,60})"
@@ -68,7 +69,7 @@ async def overdue_waits(
             UNION ALL
             SELECT 'task/' || task_id, stream_id, kind, created_at, attempts, last_error,
                    ARRAY['retry', 'reject'], clock_timestamp()
-              FROM tasks WHERE stuck
+              FROM tasks WHERE stuck OR attempts >= $3
             UNION ALL
             SELECT 'reaction/' || id, stream_id, command, refused_at, 1, reason,
                    CASE WHEN source_type IS NOT NULL
@@ -80,6 +81,7 @@ async def overdue_waits(
         """,
         offset,
         limit,
+        ATTEMPTS_BEFORE_CASE,
     )
     return [OverdueWait(**row) for row in rows]
 
