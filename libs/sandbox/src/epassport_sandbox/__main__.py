@@ -16,6 +16,7 @@ from rich.console import Console
 
 from epassport_contracts import ServiceName
 from epassport_sandbox import demo, story
+from epassport_sandbox.country import BLANKS
 from epassport_sandbox.duplicates import run_duplicates, visits
 from epassport_sandbox.errors import SandboxError
 from epassport_sandbox.given import GivenSystem
@@ -166,6 +167,7 @@ def _open(
         fingers=max(citizens, LEAST_FINGERS),
         services=services,
         settings=settings,
+        blanks=max(2 * citizens, BLANKS),  # replacements and cards that are made anew take one, too
         say=partial(_say, console),
     )
 

@@ -22,6 +22,7 @@ BANK = "bank-sever"
 AGE_CHECK = "age-check"
 IDENTIFICATION = "identification"
 LOT_SIZE = 1_000
+BLANKS = 5_000
 
 REGISTRAR = DemoPerson("registrar-1", "Борис Чернышёв", (Role.REGISTRAR,))
 ADMINISTRATOR = DemoPerson("administrator-1", "Виктор Руднев", (Role.ADMINISTRATOR,))
@@ -63,7 +64,7 @@ class Country:
 
 
 async def set_up_country(
-    system: System, client: Client, *, quota: int = 100_000, blanks: int = 5_000
+    system: System, client: Client, *, blanks: int, quota: int = 100_000
 ) -> Country:
     """Register everything, open the pilot regions and put blanks into stock; what concerns a
     service that does not run is left out."""

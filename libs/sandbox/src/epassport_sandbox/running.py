@@ -16,7 +16,7 @@ from epassport_credentials.signer import Purpose
 from epassport_credentials.trust import TrustedKey, open_trust_list
 from epassport_sandbox import fingerprints
 from epassport_sandbox.client import Client
-from epassport_sandbox.country import Country, set_up_country
+from epassport_sandbox.country import BLANKS, Country, set_up_country
 from epassport_sandbox.fingerprints import FingerprintSet
 from epassport_sandbox.given import GivenSystem, open_given_system
 from epassport_sandbox.road import Captures, Road
@@ -88,21 +88,23 @@ async def open_session(
     durable: bool = True,
     services: Sequence[ServiceName] = ALL,
     settings: Mapping[str, str] | None = None,
+    blanks: int = BLANKS,
     say: Say = print,
     progress: Callable[[int, int], None] | None = None,
 ) -> AsyncIterator[Session]:
     """fingers: how many different ones will be needed. A given stack is used and left running.
-    services: those that are needed; the others are not started. settings: see `open_system`."""
+    services: those that are needed; the others are not started. settings: see `open_system`.
+    blanks: cards in stock, of which each passport takes one."""
     say("fingerprints of synthetic people (made once, then cached)")
     made = fingerprints.fingerprint_set(fingers, IMPRESSIONS, progress=progress)
     if stack is not None:
-        async with _on(stack, folder, made, services, settings, say) as session:
+        async with _on(stack, folder, made, services, settings, blanks, say) as session:
             yield session
         return
     with scratch_folder() as data:
         async with (
             open_stack(data, durable=durable, announce=say) as opened,
-            _on(opened, folder, made, services, settings, say) as session,
+            _on(opened, folder, made, services, settings, blanks, say) as session,
         ):
             yield session
 
@@ -116,7 +118,7 @@ async def open_given_session(
     made = fingerprints.fingerprint_set(fingers, IMPRESSIONS)
     async with (
         open_given_system(given, folder) as system,
-        _in_country(system, made, say) as session,
+        _in_country(system, made, BLANKS, say) as session,
     ):
         yield session
 
@@ -128,23 +130,26 @@ async def _on(
     made: FingerprintSet,
     services: Sequence[ServiceName],
     settings: Mapping[str, str] | None,
+    blanks: int,
     say: Say,
 ) -> AsyncIterator[Session]:
     async with (
         open_system(stack, folder, services=services, settings=settings, say=say) as system,
-        _in_country(system, made, say) as session,
+        _in_country(system, made, blanks, say) as session,
     ):
         yield session
 
 
 @asynccontextmanager
-async def _in_country(system: System, made: FingerprintSet, say: Say) -> AsyncIterator[Session]:
+async def _in_country(
+    system: System, made: FingerprintSet, blanks: int, say: Say
+) -> AsyncIterator[Session]:
     # A service closes what is idle for 5 s; a request sent at that moment would be lost.
     connections = aiohttp.TCPConnector(limit=200, keepalive_timeout=2)
     bound = aiohttp.ClientTimeout(total=ANSWER.total_seconds())
     async with aiohttp.ClientSession(connector=connections, timeout=bound) as http:
         client = Client(system.urls, system.issuer, http)
         say("offices, officers, open regions, blanks, a shop and a bank")
-        country = await set_up_country(system, client)
+        country = await set_up_country(system, client, blanks=blanks)
         captures = Captures(Fingers(made).impression, system.clock.now().date())
         yield Session(system, client, country, Road(client, country, captures, system.clock.now))
