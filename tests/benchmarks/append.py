@@ -40,7 +40,7 @@ from tests.benchmarks.servers import (
     spending,
 )
 from verification import document_status, publications, work
-from verification.document_commands import ExpectDocument, RegisterDocument
+from verification.document_status_commands import ExpectDocument, RegisterDocument
 
 CONNECTIONS = 8
 ROUNDS = 3

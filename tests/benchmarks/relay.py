@@ -37,7 +37,7 @@ from tests.benchmarks.servers import (
     spending,
 )
 from verification import document_status, publications
-from verification.document_events import DocumentRegistered
+from verification.document_status_events import DocumentRegistered
 
 RECORDS = 40_000
 ROUNDS = 3

@@ -10,7 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from epassport.decider import DeadlinePassed, EndWait, Refused, StartWait
 from epassport_contracts.events.verification import StatusReason
-from verification.document_commands import (
+from verification.document_status import Wait, aggregate
+from verification.document_status_commands import (
     ActivateDocument,
     ExpectDocument,
     LiftSuspension,
@@ -19,14 +20,13 @@ from verification.document_commands import (
     RevokeDocument,
     SuspendDocument,
 )
-from verification.document_events import (
+from verification.document_status_events import (
     Document,
     DocumentActivated,
     DocumentRegistered,
     DocumentRestored,
     Standing,
 )
-from verification.document_status import Wait, aggregate
 
 HOLDER, STRANGER = UUID(int=1), UUID(int=2)
 START = datetime(2026, 11, 22, tzinfo=UTC)

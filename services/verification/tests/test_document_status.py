@@ -8,7 +8,15 @@ import pytest
 from epassport.decider import DeadlinePassed, EndWait, StartWait
 from epassport.testing import Specification
 from epassport_contracts.events.verification import StatusReason
-from verification.document_commands import (
+from verification.document_status import (
+    LOSS_WITHDRAWAL_TIME,
+    REGISTRATION_TIME,
+    Wait,
+    aggregate,
+    index_claim,
+    waits,
+)
+from verification.document_status_commands import (
     ActivateDocument,
     Command,
     ExpectDocument,
@@ -19,7 +27,7 @@ from verification.document_commands import (
     RevokeDocument,
     SuspendDocument,
 )
-from verification.document_events import (
+from verification.document_status_events import (
     DocumentActivated,
     DocumentExpected,
     DocumentExpired,
@@ -30,14 +38,6 @@ from verification.document_events import (
     Event,
     RegistrationDelayed,
     SuspensionNoted,
-)
-from verification.document_status import (
-    LOSS_WITHDRAWAL_TIME,
-    REGISTRATION_TIME,
-    Wait,
-    aggregate,
-    index_claim,
-    waits,
 )
 
 HOLDER, STRANGER = UUID(int=1), UUID(int=2)

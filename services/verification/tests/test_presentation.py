@@ -10,7 +10,7 @@ from epassport import Personal
 from epassport.testing import Specification
 from epassport_contracts.fields import Asked
 from epassport_credentials.errors import Reason as Fault
-from verification.document_events import Document, DocumentExpected, Standing
+from verification.document_status_events import Document, DocumentExpected, Standing
 from verification.presentation import (
     CheckPresentation,
     CodeRefused,

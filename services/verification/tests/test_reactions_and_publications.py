@@ -29,7 +29,8 @@ from epassport_contracts.events.verification import StatusReason
 from epassport_contracts.fields import Asked, Identity, Sex
 from epassport_contracts.registry import PUBLIC_STATUS, PUBLIC_STATUS_CURRENT, consumed_by
 from verification import publications, reactions, readmodel
-from verification.document_commands import (
+from verification.document_status import aggregate, stream
+from verification.document_status_commands import (
     ActivateDocument,
     ExpectDocument,
     Reason,
@@ -37,7 +38,7 @@ from verification.document_commands import (
     RevokeDocument,
     SuspendDocument,
 )
-from verification.document_events import (
+from verification.document_status_events import (
     DocumentActivated,
     DocumentExpired,
     DocumentRegistered,
@@ -45,7 +46,6 @@ from verification.document_events import (
     DocumentRevoked,
     DocumentSuspended,
 )
-from verification.document_status import aggregate, stream
 from verification.presentation import (
     Form,
     PresentationRefused,

@@ -28,7 +28,7 @@ from epassport_credentials.status_list_cwt import open_status_list_cwt
 from epassport_credentials.trust import TrustList, open_trust_list
 from epassport_credentials.verifier import Outcome, verify_offline
 from verification import document_status, readmodel
-from verification.document_commands import ExpectDocument, RegisterDocument
+from verification.document_status_commands import ExpectDocument, RegisterDocument
 
 LAST_DAY = date(2099, 12, 31)
 

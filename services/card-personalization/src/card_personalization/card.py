@@ -105,6 +105,8 @@ FIRST_LOOK, LONGEST_LOOK = timedelta(minutes=1), timedelta(hours=1)
 
 Decided = Sequence[Event | Take] | Refused
 
+initial = Card()
+
 
 def decide(command: Command, card: Card, batch: Batch = _NO_BATCH) -> Decided:
     """Packing reads the batch."""
@@ -321,5 +323,5 @@ def _start(wait: Wait, at: datetime) -> StartWait:
     return StartWait(wait, at + PATIENCE[wait])
 
 
-aggregate = Aggregate("card", Card(), decide, evolve, events=get_args(Event), waits=waits)
+aggregate = Aggregate("card", initial, decide, evolve, events=get_args(Event), waits=waits)
 stream = aggregate.stream

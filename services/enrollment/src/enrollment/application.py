@@ -107,6 +107,8 @@ Decided = Sequence[Event | Claim | Release | Take | Give] | Refused
 
 _NO_ROLLOUT, _NO_OFFICE = Rollout(), Office()
 
+initial: Application | None = None
+
 
 def decide(
     command: Command,
@@ -389,6 +391,5 @@ def _years_after(day: date, years: int) -> date:
         return day.replace(year=day.year + years, day=28)
 
 
-aggregate = Aggregate("application", None, decide, evolve, events=get_args(Event), waits=waits)
-
+aggregate = Aggregate("application", initial, decide, evolve, events=get_args(Event), waits=waits)
 stream = aggregate.stream

@@ -65,6 +65,8 @@ Decided = Sequence[Event] | Refused
 
 _NO_OFFICE = Office()
 
+initial: Holder | None = None
+
 
 def decide(command: Command, holder: Holder | None, office: Office = _NO_OFFICE) -> Decided:
     """Tickets read the office."""
@@ -212,5 +214,5 @@ def waits(event: Event) -> Sequence[StartWait | EndWait]:
     return []
 
 
-aggregate = Aggregate("holder", None, decide, evolve, events=get_args(Event), waits=waits)
+aggregate = Aggregate("holder", initial, decide, evolve, events=get_args(Event), waits=waits)
 stream = aggregate.stream

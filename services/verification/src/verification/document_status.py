@@ -19,7 +19,7 @@ from uuid import UUID
 
 from epassport import Aggregate, Claim, DeadlinePassed, EndWait, Refused, StartWait
 from epassport_contracts.events.verification import StatusReason
-from verification.document_commands import (
+from verification.document_status_commands import (
     ActivateDocument,
     Command,
     ExpectDocument,
@@ -30,7 +30,7 @@ from verification.document_commands import (
     RevokeDocument,
     SuspendDocument,
 )
-from verification.document_events import (
+from verification.document_status_events import (
     Document,
     DocumentActivated,
     DocumentExpected,

@@ -21,8 +21,8 @@ from epassport_contracts.events.verification import StatusReason
 from verification import document_status, presentation, readmodel, relying_party
 from verification.checking import Opened, answered, look_up, open_code
 from verification.context import App
-from verification.document_commands import LiftSuspension, RevokeDocument, SuspendDocument
-from verification.document_events import Standing
+from verification.document_status_commands import LiftSuspension, RevokeDocument, SuspendDocument
+from verification.document_status_events import Standing
 from verification.presentation import (
     CheckPresentation,
     CodeRefused,

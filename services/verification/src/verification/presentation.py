@@ -21,7 +21,7 @@ from uuid import UUID
 from epassport import Aggregate, Personal, Secret
 from epassport_contracts.fields import Asked
 from epassport_credentials.errors import Reason as Fault
-from verification.document_events import Document, Standing
+from verification.document_status_events import Document, Standing
 from verification.relying_party import RelyingParty
 
 

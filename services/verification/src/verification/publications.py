@@ -13,7 +13,7 @@ from epassport_contracts.events import verification as contract
 from epassport_contracts.events.public import PassportStatusChanged, PublicStatus, ReasonClass
 from epassport_contracts.events.verification import StatusReason
 from epassport_contracts.registry import PUBLIC_STATUS, PUBLIC_STATUS_CURRENT
-from verification.document_events import (
+from verification.document_status_events import (
     DocumentActivated,
     DocumentExpired,
     DocumentRegistered,

@@ -11,7 +11,8 @@ from epassport_contracts.events.enrollment import (
     DocumentReassigned,
 )
 from epassport_contracts.events.verification import StatusReason
-from verification.document_commands import (
+from verification.document_status import stream
+from verification.document_status_commands import (
     ActivateDocument,
     ExpectDocument,
     Reason,
@@ -19,7 +20,6 @@ from verification.document_commands import (
     RevokeDocument,
     SuspendDocument,
 )
-from verification.document_status import stream
 
 ENDED = frozenset({Reason.REVOKED_IS_FINAL, Reason.EXPIRED})
 

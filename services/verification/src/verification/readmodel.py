@@ -16,7 +16,7 @@ from epassport_contracts import ServiceName
 from epassport_contracts.events.cloud_profile import AttestationsIssued, DeviceUnbound
 from epassport_contracts.events.public import PassportStatusChanged
 from epassport_contracts.registry import PUBLIC_STATUS
-from verification.document_events import (
+from verification.document_status_events import (
     DocumentActivated,
     DocumentExpected,
     DocumentExpired,

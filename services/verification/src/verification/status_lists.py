@@ -25,7 +25,7 @@ from epassport_credentials.status_list import (
 )
 from epassport_credentials.status_list_cwt import issue_status_list_cwt
 from verification import readmodel
-from verification.document_events import Standing
+from verification.document_status_events import Standing
 from verification.settings import FIRST_STATUS_LIST, VerificationSettings
 
 LIST_LIFE = timedelta(seconds=60)

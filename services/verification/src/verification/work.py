@@ -9,8 +9,8 @@ from epassport.tasks import Job, Task, Work
 from epassport_credentials.status_list import ENTRIES_PER_LIST
 from verification import document_status
 from verification.context import App
-from verification.document_commands import Reason, RegisterDocument
-from verification.document_events import Document, DocumentExpected, RegistrationDelayed
+from verification.document_status_commands import Reason, RegisterDocument
+from verification.document_status_events import Document, DocumentExpected, RegistrationDelayed
 from verification.settings import MAX_STATUS_LISTS
 
 DRAWS = 64
