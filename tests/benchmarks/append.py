@@ -272,7 +272,7 @@ def _arguments(written: Written) -> list[Any]:
         *_columns(rows.heads, 4),
         *_columns(rows.outbox, 8),
         *_columns(rows.tasks, 7),
-        *_columns(rows.waits, 4),
+        *_columns(rows.waits, 5),
         *_columns(rows.ended_waits, 2),
         *_columns(rows.answers, 8),
         *_columns(
@@ -307,19 +307,20 @@ WITH e AS (
       FROM unnest($21::uuid[], $22::text[], $23::text[], $24::text[], $25::text[], $26::text[],
                   $27::text[]) AS n (i, k, s, n, m, p, r)
 ), d AS (
-    INSERT INTO deadlines (stream_id, kind, started_by_version, due_at)
-    SELECT * FROM unnest($28::text[], $29::text[], $30::int[], $31::timestamptz[])
+    INSERT INTO deadlines (stream_id, kind, started_by_version, due_at, overdue_since)
+    SELECT * FROM unnest($28::text[], $29::text[], $30::int[], $31::timestamptz[],
+                         $32::timestamptz[])
 ), x AS (
-    DELETE FROM deadlines AS d USING unnest($32::text[], $33::text[]) AS n (s, k)
+    DELETE FROM deadlines AS d USING unnest($33::text[], $34::text[]) AS n (s, k)
      WHERE d.stream_id = n.s AND d.kind = n.k
 ), k AS (
     INSERT INTO idempotency (scope, key, body_hmac, reason, version, transaction_id, answer)
     SELECT c, k, b, r, v, pg_current_xact_id(), a::jsonb
-      FROM unnest($34::text[], $35::text[], $36::bytea[], $37::text[], $38::int[], $39::text[],
-                  $40::text[], $41::text[]) AS n (c, k, b, r, v, t, a, s)
+      FROM unnest($35::text[], $36::text[], $37::bytea[], $38::text[], $39::int[], $40::text[],
+                  $41::text[], $42::text[]) AS n (c, k, b, r, v, t, a, s)
 )
 INSERT INTO claims (kind, digest, stream_id, subject)
-SELECT * FROM unnest($42::text[], $43::bytea[], $44::text[], $45::uuid[])
+SELECT * FROM unnest($43::text[], $44::bytea[], $45::text[], $46::uuid[])
 """
 
 

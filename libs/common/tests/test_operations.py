@@ -210,7 +210,7 @@ async def test_overdue_deadlines_are_shown_failing_ones_first(db: Database) -> N
         ("shelf/early", 0, None),
     ]
     with pytest.raises(NotThere):
-        await Desk(db).operations.retry_deadline(order(), "shelf/early", "forgotten")
+        await Desk(db).operations.retry_deadline(order(), "shelf/future", "forgotten")
     await Desk(db).operations.retry_deadline(order(), "shelf/late", "forgotten")
     waits = "SELECT retry_at <= clock_timestamp() FROM failing_deadlines"
     assert await rows(db, waits) == [(True,)]

@@ -113,9 +113,10 @@ async def test_orders_that_cannot_be_carried_out_say_why(
     assert await told(f"tasks/{uuid4()}/retry", "e") == (404, "unknown-id")
     assert await told("refusals/7/close", "f") == (404, "unknown-id")
     assert await told("deadlines/retry", "g", stream="shelf/a", kind="none") == (404, "unknown-id")
-    for what in ("retry", "override", "reject"):
-        wait = "deadline/shelf/a/none"
+    wait = "deadline/shelf/a/none"
+    for what in ("retry", "override"):
         assert await told(f"waits/{what}", what, wait=wait) == (404, "unknown-id")
+    assert await told("waits/reject", "i", wait=wait) == (409, "wait-takes-no-such-order")
     assert await told("circuits/allow", "h", consumer="n", topic="t", records=1) == (
         404, "unknown-id",
     )  # fmt: skip

@@ -1,23 +1,28 @@
 """What is overdue and what operators order for it, against real PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 from uuid import uuid4, uuid5
 
 import pytest
 import pytest_asyncio
 from kafka_notes import IDS, until
-from shelf_aggregate import FULL, BoxPut, PutBox, TakeBoxes, shelf
+from shelf_aggregate import FULL, BoxPut, PutBox, ShelfForgotten, TakeBoxes, shelf
 from shelf_operations import Desk, order, overdue, refused, stuck_task
-from shelf_store import AT, SERVICE, catalog, events_of, group_of, opened, rows, send
+from shelf_store import AT, SERVICE, catalog, envelope, events_of, group_of, opened, rows, send
 
-from epassport import overview
+from epassport import DeadlinePassed, EndWait, StartWait, metrics, overview
+from epassport.catalog import Catalog
+from epassport.cleaning import FAILURES_OF_ENDED_WAITS, Cleaner
 from epassport.clock import Clock
 from epassport.database import Database
-from epassport.errors import NotThere
+from epassport.errors import NotForThis, NotThere
 from epassport.events import Recorded
+from epassport.group import Group
 from epassport.projector import OwnReactions
 from epassport.reactions import Reaction, ReactionHandler, Send
 from epassport.records import Incoming
@@ -52,6 +57,34 @@ async def fails(db: Database, stream: str) -> None:
         " clock_timestamp(), clock_timestamp() + interval '1 hour')",
         stream,
     )
+
+
+def still_waits(event: Any) -> Sequence[StartWait | EndWait]:
+    """Whoever was told that a shelf is forgotten still waits for its boxes to be taken."""
+    return [] if isinstance(event, ShelfForgotten) else shelf.waits(event)
+
+
+async def late(
+    db: Database,
+    *names: str,
+    starts: Callable[[Any], Sequence[StartWait | EndWait]] = still_waits,
+) -> Group:
+    """Waits whose deadline has passed, and the group in which they go on."""
+    group = group_of(db, known=Catalog(SERVICE, [replace(shelf, waits=starts)]))
+    for name in names:
+        await send(group, name, PutBox(AT))
+    assert await Timer(SERVICE, db, group, Clock()).step() == 1
+    return group
+
+
+async def times_forgotten(db: Database) -> int:
+    return [kind for _, _, kind in await events_of(db)].count("ShelfForgotten")
+
+
+async def waits_counted(db: Database) -> dict[tuple[str, str], float]:
+    await metrics.sample(db)
+    samples = metrics.WAITS_OVERDUE.collect()[0].samples
+    return {(one.labels["stream"], one.labels["wait"]): one.value for one in samples}
 
 
 async def refuse_foreign(db: Database) -> int:
@@ -91,7 +124,7 @@ async def test_everything_overdue_is_in_one_list_with_what_may_be_ordered(db: Da
     case = await refused(db, "TakeBoxes", declared=False)
     await refused(db, "PutBox", declared=True)
     assert [(one.wait, one.failures, one.last_error, one.orders) for one in await seen(db)] == [
-        ("deadline/shelf/early/forgotten", 0, None, [What.OVERRIDE]),
+        ("deadline/shelf/early/forgotten", 0, None, [What.RETRY, What.OVERRIDE]),
         ("deadline/shelf/late/forgotten", 3, "KeyError", [What.RETRY, What.OVERRIDE]),
         (f"task/{task_id}", 12, "ValueError", [What.RETRY, What.REJECT]),
         (f"reaction/{case}", 1, "shelf-full", [What.REJECT]),
@@ -148,23 +181,90 @@ async def test_retry_and_reject_reach_the_task_the_deadline_and_the_case_they_na
     ]  # fmt: skip
 
 
+async def test_a_wait_that_passed_is_told_once_and_listed_until_it_ends(db: Database) -> None:
+    group = await late(db, "s")
+    for _ in range(2):
+        assert await Timer(SERVICE, db, group, Clock()).step() == 0
+        await group.execute([envelope("s", DeadlinePassed("forgotten", 1, AT))])
+        assert await times_forgotten(db) == 1
+        (one,) = await seen(db)
+        assert (one.wait, one.since, one.failures, one.orders) == (
+            "deadline/shelf/s/forgotten", AT + timedelta(hours=1), 0, [What.RETRY, What.OVERRIDE],
+        )  # fmt: skip
+    async with db.connection() as connection:
+        assert await overview.overdue_deadlines(connection, timedelta()) == []
+    assert await waits_counted(db) == {("shelf", "forgotten"): 1}
+    await send(group, "s", TakeBoxes(AT))
+    assert await seen(db) == []
+    assert await waits_counted(db) == {}
+
+
+async def test_a_wait_that_passed_is_ended_by_an_operator_with_a_reason_that_stays(
+    db: Database,
+) -> None:
+    group, given = await late(db, "s"), order("the shelf was burnt, order 12 of the head office")
+    wait = "deadline/shelf/s/forgotten"
+    found = await carry_out(Desk(db).operations, given, What.OVERRIDE, wait)
+    assert found["overdue_since"].startswith("2026-01-05")
+    assert await seen(db) == []
+    assert await Timer(SERVICE, db, group, Clock()).step() == 0
+    assert await times_forgotten(db) == 1
+    with pytest.raises(NotThere):
+        await carry_out(Desk(db).operations, order(), What.RETRY, wait)
+    async with db.connection() as connection:
+        (action,) = await overview.actions(connection)
+    assert (action.action, action.reason) == ("override-deadline", given.reason)
+
+
+async def test_a_wait_that_passed_is_decided_anew_where_an_operator_says_so(db: Database) -> None:
+    group = await late(db, "s")
+    for times in (2, 3):
+        await carry_out(Desk(db).operations, order(), What.RETRY, "deadline/shelf/s/forgotten")
+        assert await Timer(SERVICE, db, group, Clock()).step() == 1
+        assert await times_forgotten(db) == times
+        assert [one.since for one in await seen(db)] == [AT + timedelta(hours=1)]
+
+
+async def test_a_wait_about_which_there_is_nothing_to_say_any_more_is_not_listed(
+    db: Database,
+) -> None:
+    group = await late(db, "s", starts=lambda e: shelf.waits(e) if isinstance(e, BoxPut) else [])
+    await send(group, "s", TakeBoxes(AT))
+    assert len(await seen(db)) == 1
+    await carry_out(Desk(db).operations, order(), What.RETRY, "deadline/shelf/s/forgotten")
+    await Timer(SERVICE, db, group, Clock()).step()
+    assert await seen(db) == []
+
+
+async def test_a_deadline_that_failed_before_it_passed_fails_no_more(db: Database) -> None:
+    await overdue(db, "s", at=AT)
+    await fails(db, "shelf/s")
+    await rows(db, "UPDATE failing_deadlines SET retry_at = clock_timestamp()")
+    await late(db)
+    assert [(one.failures, one.last_error) for one in await seen(db)] == [(0, None)]
+    await metrics.sample(db)
+    assert metrics.DEADLINES_FAILING.collect()[0].samples[0].value == 0
+    assert await Cleaner(db, []).clean(FAILURES_OF_ENDED_WAITS) == 1
+
+
 @pytest.mark.parametrize(
-    ("what", "wait"),
+    ("what", "wait", "why"),
     [
-        (What.REJECT, "deadline/shelf/s/forgotten"),
-        (What.OVERRIDE, f"task/{uuid4()}"),
-        (What.OVERRIDE, "reaction/1"),
-        (What.RETRY, "reaction/7"),
-        (What.RETRY, "shelf/s"),
-        (What.RETRY, "task/" + "-" * 35),
+        (What.REJECT, "deadline/shelf/s/forgotten", NotForThis),
+        (What.OVERRIDE, f"task/{uuid4()}", NotForThis),
+        (What.OVERRIDE, "reaction/1", NotForThis),
+        (What.RETRY, "reaction/7", NotThere),
+        (What.RETRY, "deadline/shelf/s/other", NotThere),
+        (What.RETRY, "shelf/s", NotThere),
+        (What.RETRY, "task/" + "-" * 35, NotThere),
     ],
 )
 async def test_what_makes_no_sense_or_is_not_there_is_refused_and_leaves_nothing(
-    db: Database, what: What, wait: str
+    db: Database, what: What, wait: str, why: type[Exception]
 ) -> None:
     await overdue(db, "s", at=datetime(2026, 1, 5, tzinfo=UTC))
     await refused(db, "TakeBoxes", declared=False)
-    with pytest.raises(NotThere):
+    with pytest.raises(why):
         await carry_out(Desk(db).operations, order(), what, wait)
     assert await rows(db, "SELECT * FROM operator_actions") == []
 

@@ -296,7 +296,7 @@ def test_every_wait_starts_with_its_cause_and_ends_with_its_answer() -> None:
     assert waits(SUBMITTED) == [start(Wait.BIOMETRICS)]
     assert waits(ACCEPTED) == [EndWait(Wait.BIOMETRICS), start(Wait.DECISION)]
     assert waits(DUPLICATE) == [EndWait(Wait.BIOMETRICS), start(Wait.DECISION)]
-    assert waits(ASKED) == [start(Wait.INFORMATION)]
+    assert waits(ASKED) == [EndWait(Wait.DECISION), start(Wait.INFORMATION)]
     assert waits(GIVEN) == [EndWait(Wait.INFORMATION), start(Wait.DECISION)]
     assert waits(replace(GIVEN, complete=False)) == []
     assert waits(APPROVED) == [EndWait(Wait.DECISION), start(Wait.CARD)]

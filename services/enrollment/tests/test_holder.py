@@ -229,4 +229,6 @@ def test_waits_start_with_their_cause_and_end_with_their_answer() -> None:
         EndWait(ERASURE),
         StartWait(BACKUPS, NOON + timedelta(days=30)),
     ]
+    assert waits(RetentionEnded(NOON)) == [EndWait(RETENTION)]
+    assert waits(ErasureCompleted(NOON, HOLDER)) == [EndWait(BACKUPS)]
     assert waits(REGISTERED) == []

@@ -78,7 +78,8 @@ FAILURES_OF_ENDED_WAITS = Cleanup(
         SELECT f.ctid FROM failing_deadlines AS f
          WHERE NOT EXISTS (SELECT 1 FROM deadlines AS d
                             WHERE (d.stream_id, d.kind, d.started_by_version)
-                                = (f.stream_id, f.kind, f.started_by_version))
+                                = (f.stream_id, f.kind, f.started_by_version)
+                              AND d.due_at IS NOT NULL)
          LIMIT $1 FOR UPDATE SKIP LOCKED))
     """,
 )

@@ -70,7 +70,10 @@ class EndWait:
 
 @dataclass(frozen=True)
 class DeadlinePassed:
-    """Sent by the timer under the stream's lock, only while the wait is still open."""
+    """Sent by the timer under the stream's lock, only while the wait is still open.
+
+    Where events follow and none ends the wait, it is overdue until one does, for all to see.
+    """
 
     kind: str
     started_by_version: int

@@ -9,6 +9,7 @@ RuntimeFault
 ├── RecordTooLarge       a contract event over 900 kB; refused at append
 ├── Poison               a record that cannot be read or applied, with its cause
 ├── NotThere             what an operator named is not there, or not in that state
+├── NotForThis           what an operator ordered makes no sense for what is there
 ├── EndsProcess          the process ends by its own judgement: exit code 1 and this one line
 ├── NotReady             why a process is not ready; shown to the platform as it is
 ├── Unsafe               settings or keys that must not be used together; refuses start-up
@@ -61,6 +62,10 @@ class Poison(RuntimeFault):
 
 class NotThere(RuntimeFault):
     pass
+
+
+class NotForThis(RuntimeFault):
+    """Its message says what to do instead."""
 
 
 class EndsProcess(RuntimeFault):

@@ -8,7 +8,7 @@ needs to retry a version conflict; READ COMMITTED is enough.
 
 import json
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -34,6 +34,7 @@ from epassport.database import Connection, Database, after_commit
 from epassport.decider import (
     Claim,
     DeadlinePassed,
+    EndWait,
     Give,
     Refused,
     Release,
@@ -87,7 +88,7 @@ class _Case:
     releases: list[Release] = field(default_factory=list)
     takes: list[Take] = field(default_factory=list)
     gives: list[Give] = field(default_factory=list)
-    ended_wait: str | None = None
+    passed_wait: store.DueWait | None = None
     decided: bool = False
     outcome: Outcome | None = None
 
@@ -184,7 +185,7 @@ class Group:
         for case in open_cases:
             aggregate = self._catalog.aggregate_of(case.stream)
             case.state = aggregate.state_after(events.get(case.stream, ()))
-        await _drop_ended_waits(connection, open_cases)
+        await _find_passed_waits(connection, open_cases)
         return cases
 
     async def _states_read(
@@ -261,10 +262,7 @@ class Group:
         version, sequence = case.head.version, case.head.sequence
         transaction_id = str(case.head.transaction_id)
         state = case.state
-        waits: dict[str, StartWait | None] = {}
-        started_by: dict[str, int] = {}
-        if case.ended_wait is not None:
-            waits[case.ended_wait] = None
+        waits: dict[str, tuple[StartWait | EndWait, int]] = {}
         metadata = encode_origin(origin)
         for fact in case.facts:
             version += 1
@@ -281,14 +279,8 @@ class Group:
             for publication in self._catalog.publications(recorded):
                 sequence = self._add_publication(rows, publication, recorded, sequence)
             self._add_tasks(rows, recorded, state)
-            for wait in aggregate.waits(sealed):
-                waits[wait.kind] = wait if isinstance(wait, StartWait) else None
-                started_by[wait.kind] = version
-        for kind, started in waits.items():
-            if started is not None:
-                rows.waits.append((case.stream, kind, started_by[kind], started.due_at))
-            else:
-                rows.ended_waits.append((case.stream, kind))
+            waits |= {wait.kind: (wait, version) for wait in aggregate.waits(sealed)}
+        _add_waits(rows, case, waits)
         if case.facts:
             rows.heads.append((case.stream, version, sequence, transaction_id))
         self._conclude(rows, case, version, transaction_id)
@@ -396,18 +388,44 @@ def _answer_early(case: _Case, kept: loading.Answers) -> None:
         case.outcome = Conflict(case.head.version)
 
 
-async def _drop_ended_waits(connection: Connection, cases: Sequence[_Case]) -> None:
-    """A deadline whose wait has ended, or was started anew, does nothing."""
+async def _find_passed_waits(connection: Connection, cases: Sequence[_Case]) -> None:
+    """A deadline whose wait has ended, was started anew or is overdue already does nothing."""
     due = [case for case in cases if isinstance(case.envelope.command, DeadlinePassed)]
     if not due:
         return
-    waits = await store.open_waits(connection, [case.stream for case in due])
+    waits = await store.due_waits(connection, [case.stream for case in due])
     for case in due:
         command = case.envelope.command
-        if waits.get((case.stream, command.kind)) == command.started_by_version:
-            case.ended_wait = command.kind
+        wait = waits.get((case.stream, command.kind))
+        if wait is not None and wait.started_by_version == command.started_by_version:
+            case.passed_wait = wait
         else:
             case.outcome = Accepted(case.stream, case.head.version, None, {})
+
+
+def _add_waits(
+    rows: store.Write, case: _Case, waits: Mapping[str, tuple[StartWait | EndWait, int]]
+) -> None:
+    """What this command's events start and end; each with the version of its event.
+
+    A wait whose deadline has passed is overdue until an event ends it, also where its deadline
+    starts it anew. One about which `decide` had nothing to say has ended with that.
+    """
+    passed = case.passed_wait
+    for kind, (wait, version) in waits.items():
+        if isinstance(wait, EndWait):
+            rows.ended_waits.append((case.stream, kind))
+        else:
+            since = passed.overdue_since if passed is not None and passed.kind == kind else None
+            rows.waits.append((case.stream, kind, version, wait.due_at, since))
+    if passed is None or passed.kind in waits:
+        return
+    if case.facts:
+        rows.waits.append(
+            (case.stream, passed.kind, passed.started_by_version, None, passed.overdue_since)
+        )
+    else:
+        rows.ended_waits.append((case.stream, passed.kind))
 
 
 async def _settle_claims(connection: Connection, cases: Sequence[_Case]) -> None:

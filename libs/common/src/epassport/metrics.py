@@ -60,7 +60,14 @@ STREAMS_HELD_BY_GAP = Gauge(
     ("consumer", "topic"),
 )
 
-DEADLINES_OVERDUE = Gauge("epassport_deadlines_overdue", "Waits whose time has passed.")
+DEADLINES_OVERDUE = Gauge(
+    "epassport_deadlines_overdue", "Deadlines that are due and that no timer has sent yet."
+)
+WAITS_OVERDUE = Gauge(
+    "epassport_waits_overdue",
+    "Waits whose deadline has passed and that nothing has ended yet, by kind of stream and wait.",
+    ("stream", "wait"),
+)
 DEADLINES_FAILING = Gauge(
     "epassport_deadlines_failing", "Deadlines whose command failed and is sent again later."
 )
@@ -92,7 +99,8 @@ async def sample(database: Database) -> None:
             """
             SELECT (SELECT count(*) FROM deadlines WHERE due_at < clock_timestamp()) AS overdue,
                    (SELECT count(*) FROM failing_deadlines
-                      JOIN deadlines USING (stream_id, kind, started_by_version)) AS failing,
+                      JOIN deadlines USING (stream_id, kind, started_by_version)
+                     WHERE due_at IS NOT NULL) AS failing,
                    (SELECT count(*) FROM reaction_refusals
                      WHERE NOT declared AND closed_by IS NULL) AS refusals,
                    (SELECT count(*) FROM tasks
@@ -110,9 +118,19 @@ async def sample(database: Database) -> None:
             """,
             ATTEMPTS_BEFORE_CASE,
         )
+        overdue = await connection.fetch(
+            """
+            SELECT split_part(stream_id, '/', 1) AS stream, split_part(kind, '/', 1) AS wait,
+                   count(*) AS waits
+              FROM deadlines WHERE overdue_since IS NOT NULL GROUP BY 1, 2
+            """
+        )
     if row is None:
         raise LookupError("a SELECT of scalars gave no row")
     DEADLINES_OVERDUE.set(row["overdue"])
+    WAITS_OVERDUE.clear()
+    for kind in overdue:
+        WAITS_OVERDUE.labels(kind["stream"], kind["wait"]).set(kind["waits"])
     DEADLINES_FAILING.set(row["failing"])
     REFUSALS_OPEN.set(row["refusals"])
     TASKS_WAITING.set(row["waiting"])

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from epassport import overview, waits
 from epassport.actor import Actor, Role
 from epassport.database import Database
-from epassport.errors import EndsProcess, NotThere
+from epassport.errors import EndsProcess, NotForThis, NotThere
 from epassport.operations import MAX_ALLOWANCE, Found, Operations, Order, Place
 from epassport.parking import NotDiscardable
 from epassport.waits import What
@@ -28,7 +28,7 @@ _LISTS = {
     "parked": "streams that are held, longest first",
     "tasks": "tasks that gave up",
     "refusals": "refused reactions, undeclared ones first",
-    "deadlines": "deadlines that are overdue, failing ones first",
+    "deadlines": "deadlines that are due and not sent yet, failing ones first",
     "waits": "everything overdue, and what may be ordered for it",
     "circuits": "allowances for bad records",
     "actions": "what operators did, newest first",
@@ -40,7 +40,7 @@ _ORDERS = {
     "retry-task": ("a stuck task is due at once", ("task_id",)),
     "abandon-task": ("a stuck task is not done any more", ("task_id",)),
     "close-refusal": ("an undeclared refusal has been dealt with", ("refusal_id",)),
-    "retry-deadline": ("a failing deadline is sent again at once", ("stream", "kind")),
+    "retry-deadline": ("an overdue deadline is sent again at once", ("stream", "kind")),
     "retry": ("try what is overdue again at once", ("wait",)),
     "override": ("an overdue wait is not waited for any more", ("wait",)),
     "reject": ("what is overdue is given up", ("wait",)),
@@ -97,7 +97,7 @@ async def operate(operations: Operations, database: Database, read: argparse.Nam
             if read.what in _LISTS or read.what == "parked-records"
             else [await _act(operations, read)]
         )
-    except (NotThere, NotDiscardable) as refusal:
+    except (NotThere, NotForThis, NotDiscardable) as refusal:
         raise EndsProcess(str(refusal)) from None
     for answer in answers:
         tree = answer.model_dump() if isinstance(answer, BaseModel) else answer

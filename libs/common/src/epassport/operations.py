@@ -176,7 +176,7 @@ class Operations:
         return await self._once(order, "retry-reaction", target, send_again)
 
     async def override_deadline(self, order: Order, stream: str, kind: str) -> Found:
-        """A deadline that is due is not waited for any more, and nothing comes of it."""
+        """What is overdue is not waited for any more, and nothing comes of it."""
         return await self._once(
             order,
             "override-deadline",
@@ -189,28 +189,38 @@ class Operations:
                     DELETE FROM failing_deadlines WHERE stream_id = $1 AND kind = $2)
                 DELETE FROM deadlines
                  WHERE stream_id = $1 AND kind = $2 AND EXISTS (SELECT 1 FROM held)
-                   AND due_at <= clock_timestamp() + $3::interval
-                RETURNING started_by_version, due_at::text
+                   AND (due_at <= clock_timestamp() + $3::interval OR overdue_since IS NOT NULL)
+                RETURNING started_by_version, coalesce(overdue_since, due_at)::text AS overdue_since
                 """,
                 stream,
                 kind,
                 self.clock.offset,
-                missing="no such deadline is overdue",
+                missing="no such wait is overdue",
             ),
         )
 
     async def retry_deadline(self, order: Order, stream: str, kind: str) -> Found:
-        """A deadline that backs off after failures is sent again at once."""
+        """The deadline of an overdue wait is sent at once, and decided on today's state."""
         return await self._once(
             order,
             "retry-deadline",
             {"stream": stream, "kind": kind},
             _one_row(
-                "UPDATE failing_deadlines SET retry_at = clock_timestamp()"
-                " WHERE stream_id = $1 AND kind = $2 RETURNING failures, last_error",
+                """
+                WITH failing AS (
+                    UPDATE failing_deadlines SET retry_at = clock_timestamp()
+                     WHERE stream_id = $1 AND kind = $2
+                    RETURNING started_by_version, failures, last_error)
+                UPDATE deadlines AS d SET due_at = least(due_at, clock_timestamp() + $3::interval)
+                 WHERE stream_id = $1 AND kind = $2
+                   AND (due_at <= clock_timestamp() + $3::interval OR overdue_since IS NOT NULL)
+                RETURNING coalesce((SELECT failures FROM failing), 0) AS failures,
+                          (SELECT last_error FROM failing) AS last_error
+                """,
                 stream,
                 kind,
-                missing="no such deadline fails",
+                self.clock.offset,
+                missing="no such wait is overdue",
             ),
         )
 

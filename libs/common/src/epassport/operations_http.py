@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from epassport import overview, waits
 from epassport.access import AccessTable
 from epassport.actor import Role
-from epassport.errors import NotThere
+from epassport.errors import NotForThis, NotThere
 from epassport.http import Call, Routes, View
 from epassport.operations import MAX_ALLOWANCE, Found, Operations, Order, OrderReused, Place
 from epassport.overview import LIMIT, MAX_LIMIT
@@ -18,6 +18,7 @@ from epassport.problems import NotFound, Problem, Reason
 from epassport.waits import What
 
 NOT_DISCARDABLE = "parked-record-waits-behind-another"
+NOT_FOR_THIS = "wait-takes-no-such-order"
 
 _OPERATOR = {Role.PLATFORM_OPERATOR}
 
@@ -223,6 +224,8 @@ async def _answer(
         return Done(action_id=order.action_id, found=await act(order))
     except NotThere:
         raise NotFound from None
+    except NotForThis:
+        raise Problem(NOT_FOR_THIS) from None
     except NotDiscardable:
         raise Problem(NOT_DISCARDABLE) from None
     except OrderReused:

@@ -96,16 +96,31 @@ def _head_of(row: Record) -> Head:
     return Head(row["version"], row["sequence"], int(row["transaction_id"]))
 
 
-async def open_waits(
+@dataclass(frozen=True)
+class DueWait:
+    """overdue_since: when it was due first."""
+
+    kind: str
+    started_by_version: int
+    overdue_since: datetime
+
+
+async def due_waits(
     connection: Connection, streams: Collection[StreamId]
-) -> dict[tuple[StreamId, str], int]:
-    """(stream, wait) -> version of the event that started it."""
+) -> dict[tuple[StreamId, str], DueWait]:
+    """Waits whose deadline may still be heard; an overdue one has been."""
     rows = await connection.fetch(
-        "SELECT stream_id, kind, started_by_version FROM deadlines"
-        " WHERE stream_id = ANY($1::text[])",
+        "SELECT stream_id, kind, started_by_version,"
+        " coalesce(overdue_since, due_at) AS overdue_since"
+        " FROM deadlines WHERE stream_id = ANY($1::text[]) AND due_at IS NOT NULL",
         list(streams),
     )
-    return {(row["stream_id"], row["kind"]): row["started_by_version"] for row in rows}
+    return {
+        (row["stream_id"], row["kind"]): DueWait(
+            row["kind"], row["started_by_version"], row["overdue_since"]
+        )
+        for row in rows
+    }
 
 
 async def take_claims(
@@ -199,7 +214,9 @@ class Write:
     tasks: list[tuple[UUID, str, str, str, str, str | None, str | None]] = field(
         default_factory=list
     )
-    waits: list[tuple[str, str, int, datetime]] = field(default_factory=list)
+    waits: list[tuple[str, str, int, datetime | None, datetime | None]] = field(
+        default_factory=list
+    )
     ended_waits: list[tuple[str, str]] = field(default_factory=list)
     answers: list[tuple[str, str, bytes, str | None, int, str | None, str, str | None]] = field(
         default_factory=list
@@ -236,23 +253,25 @@ WITH new_events AS (
       FROM unnest($21::uuid[], $22::text[], $23::text[], $24::text[], $25::text[], $26::text[],
                   $27::text[]) AS j (i, k, s, n, m, p, r)
 ), waiting AS (
-    INSERT INTO deadlines (stream_id, kind, started_by_version, due_at)
-    SELECT * FROM unnest($28::text[], $29::text[], $30::int[], $31::timestamptz[])
+    INSERT INTO deadlines (stream_id, kind, started_by_version, due_at, overdue_since)
+    SELECT * FROM unnest($28::text[], $29::text[], $30::int[], $31::timestamptz[],
+                         $32::timestamptz[])
         ON CONFLICT (stream_id, kind) DO UPDATE
-       SET started_by_version = excluded.started_by_version, due_at = excluded.due_at
+       SET started_by_version = excluded.started_by_version, due_at = excluded.due_at,
+           overdue_since = excluded.overdue_since
 ), ended AS (
-    DELETE FROM deadlines AS d USING unnest($32::text[], $33::text[]) AS e (s, k)
+    DELETE FROM deadlines AS d USING unnest($33::text[], $34::text[]) AS e (s, k)
      WHERE d.stream_id = e.s AND d.kind = e.k
 ), filled AS (
     INSERT INTO capacities (kind, remaining)
-    SELECT * FROM unnest($34::text[], $35::bigint[])
+    SELECT * FROM unnest($35::text[], $36::bigint[])
         ON CONFLICT (kind) DO UPDATE SET remaining = excluded.remaining
 ), kept AS (
     INSERT INTO idempotency (scope, key, body_hmac, reason, version, transaction_id, position,
                              answer)
     SELECT c, k, b, r, v, t::xid8, last.position, a::jsonb
-      FROM unnest($36::text[], $37::text[], $38::bytea[], $39::text[], $40::int[], $41::text[],
-                  $42::text[], $43::text[]) AS n (c, k, b, r, v, t, a, s)
+      FROM unnest($37::text[], $38::text[], $39::bytea[], $40::text[], $41::int[], $42::text[],
+                  $43::text[], $44::text[]) AS n (c, k, b, r, v, t, a, s)
       LEFT JOIN last ON last.stream_id = n.s
         ON CONFLICT DO NOTHING
     RETURNING 1
@@ -277,7 +296,7 @@ async def write(connection: Connection, rows: Write) -> tuple[int, str]:
         *_columns(rows.heads, 4),
         *_columns(rows.outbox, 8),
         *_columns(rows.tasks, 7),
-        *_columns(rows.waits, 4),
+        *_columns(rows.waits, 5),
         *_columns(rows.ended_waits, 2),
         list(rows.capacities.keys()),
         list(rows.capacities.values()),

@@ -1,7 +1,8 @@
 """Deadlines: every wait on somebody else ends, by an event or by its due time.
 
 The timer reads due rows and sends `DeadlinePassed` through `decide`; the group drops it where the
-wait has ended meanwhile. Of several replicas one handles a page at a time, so that each row is
+wait has ended meanwhile. A wait that it makes overdue stays listed until something ends it
+(`epassport.waits`). Of several replicas one handles a page at a time, so that each row is
 handled once and late ones in the order of their due times.
 
 A deadline whose command fails is sent again later and later, and until then makes room for the

@@ -297,7 +297,7 @@ def waits(event: Event) -> Sequence[StartWait | EndWait]:
             return [EndWait(Wait.PREPARATION), _start(Wait.MAKING, at)]
         case BlanksMissing(_, look_again_at):
             return [StartWait(Wait.BLANKS, look_again_at)]
-        case BlankAllocated():
+        case BlanksSoughtAgain() | BlankAllocated():
             return [EndWait(Wait.BLANKS)]
         case ChipReadBack(at):
             return [EndWait(Wait.MAKING), _start(Wait.INSPECTION, at)]

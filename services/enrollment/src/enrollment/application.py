@@ -363,7 +363,7 @@ def waits(event: Event) -> Sequence[StartWait | EndWait]:
         case BiometricsNoted(at) | DuplicateNoted(at):
             return [EndWait(Wait.BIOMETRICS), _start(Wait.DECISION, at)]
         case InformationRequested(at):
-            return [_start(Wait.INFORMATION, at)]
+            return [EndWait(Wait.DECISION), _start(Wait.INFORMATION, at)]
         case InformationSupplied(at, complete=True):
             return [EndWait(Wait.INFORMATION), _start(Wait.DECISION, at)]
         case ApplicationApproved(at):

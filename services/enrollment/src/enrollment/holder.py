@@ -211,6 +211,10 @@ def waits(event: Event) -> Sequence[StartWait | EndWait]:
             return [EndWait(RETENTION), StartWait(ERASURE, at + ERASURE_WITHIN)]
         case KeysDestroyedEverywhere(at):
             return [EndWait(ERASURE), StartWait(BACKUPS, at + BACKUPS_LIVE)]
+        case RetentionEnded():
+            return [EndWait(RETENTION)]
+        case ErasureCompleted():
+            return [EndWait(BACKUPS)]
     return []
 
 
