@@ -1,12 +1,17 @@
 """Any life of a lot of blanks: received is always used and spoiled and in stock."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
-from aggregate_life import LIVES, AggregateLife
+import pytest
+from aggregate_life import LIVES, AggregateLife, is_caught
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
 from card_personalization.blank_lot import (
+    BlankLot,
     BlankOf,
     BlankSpoiled,
     BlanksReceived,
@@ -68,3 +73,41 @@ class BlankLotLife(AggregateLife):
 
 BlankLotLife.TestCase.settings = LIVES
 test_any_life_of_a_lot_of_blanks = BlankLotLife.TestCase
+
+
+def _used_without_end(lot: BlankLot) -> BlankLot:
+    return replace(lot, received=99)
+
+
+def _spoiled_is_forgotten(lot: BlankLot) -> BlankLot:
+    return replace(lot, spoiled=frozenset())
+
+
+def _never_received(lot: BlankLot) -> BlankLot:
+    return replace(lot, received=0)
+
+
+@pytest.mark.parametrize(
+    ("command_type", "sees"),
+    [
+        (NoteUsed, _used_without_end),
+        (NoteUsed, _spoiled_is_forgotten),
+        (ReceiveBlanks, _never_received),
+    ],
+    ids=["empty", "used-again", "received-again"],
+)
+def test_a_lot_without_one_of_these_rules_is_found_out(
+    command_type: type, sees: Callable[[BlankLot], BlankLot]
+) -> None:
+    def decide(command: Any, lot: BlankLot) -> Any:
+        return aggregate.decide(command, sees(lot) if isinstance(command, command_type) else lot)
+
+    assert is_caught(BlankLotLife, replace(aggregate, decide=decide))
+
+
+def test_a_lot_whose_spoiled_blanks_come_back_is_found_out() -> None:
+    def evolve(lot: BlankLot, event: Any) -> BlankLot:
+        after: BlankLot = aggregate.evolve(lot, event)
+        return _spoiled_is_forgotten(after) if isinstance(event, BlankSpoiled) else after
+
+    assert is_caught(BlankLotLife, replace(aggregate, evolve=evolve))

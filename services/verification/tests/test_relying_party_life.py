@@ -1,8 +1,11 @@
 """Any life of a relying party: nobody is ever told more than was registered for the purpose."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from aggregate_life import LIVES, AggregateLife
+import pytest
+from aggregate_life import LIVES, AggregateLife, is_caught
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
@@ -12,6 +15,7 @@ from verification.relying_party import (
     Reason,
     RegisterPurpose,
     RegisterRelyingParty,
+    RelyingParty,
     RelyingPartyRegistered,
     aggregate,
 )
@@ -63,3 +67,44 @@ class RelyingPartyLife(AggregateLife):
 
 RelyingPartyLife.TestCase.settings = LIVES
 test_any_life_of_a_relying_party = RelyingPartyLife.TestCase
+
+
+def _no_purpose_yet(party: RelyingParty) -> RelyingParty:
+    return replace(party, purposes={})
+
+
+def _anybody(party: RelyingParty) -> RelyingParty:
+    return replace(party, name=party.name or "Shop")
+
+
+def _nobody_yet(party: RelyingParty) -> RelyingParty:
+    return replace(party, name=None)
+
+
+@pytest.mark.parametrize(
+    ("command_type", "sees"),
+    [
+        (RegisterPurpose, _no_purpose_yet),
+        (RegisterPurpose, _anybody),
+        (RegisterRelyingParty, _nobody_yet),
+    ],
+    ids=["another-purpose", "unregistered", "another-name"],
+)
+def test_a_relying_party_without_one_of_these_rules_is_found_out(
+    command_type: type, sees: Callable[[RelyingParty], RelyingParty]
+) -> None:
+    def decide(command: Any, party: RelyingParty) -> Any:
+        seen = sees(party) if isinstance(command, command_type) else party
+        return aggregate.decide(command, seen)
+
+    assert is_caught(RelyingPartyLife, replace(aggregate, decide=decide))
+
+
+def test_a_purpose_that_grows_is_found_out() -> None:
+    def evolve(party: RelyingParty, event: Any) -> RelyingParty:
+        if isinstance(event, PurposeRegistered):
+            event = replace(event, claims=tuple(ClaimName))
+        after: RelyingParty = aggregate.evolve(party, event)
+        return after
+
+    assert is_caught(RelyingPartyLife, replace(aggregate, evolve=evolve))
