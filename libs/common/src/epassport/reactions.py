@@ -4,7 +4,7 @@ A reaction may be refused; the refusal is recorded and the slice goes on. One th
 reaction did not declare opens an operator's case (`reaction_refusals.declared` is false).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeVar
@@ -71,6 +71,13 @@ def reactions_of(modules: Iterable[ModuleType]) -> dict[type, list[Reaction]]:
     return found
 
 
+def topics_of(event_types: Collection[type]) -> tuple[str, ...]:
+    """Where events of these types come from; own ones come from the store."""
+    return tuple(
+        topic.name for topic in TOPICS if any(spec.model in event_types for spec in topic.events)
+    )
+
+
 class ReactionHandler:
     """Applies foreign events of a slice as one group (a `SliceHandler`)."""
 
@@ -88,11 +95,7 @@ class ReactionHandler:
             if issubclass(event_type, ContractEvent)
         }
         self.types = frozenset(event_type.type_name() for event_type in self._reactions)
-        self.topics = tuple(
-            topic.name
-            for topic in TOPICS
-            if any(spec.model in self._reactions for spec in topic.events)
-        )
+        self.topics = topics_of(self._reactions)
 
     def streams_of(self, record: Incoming) -> frozenset[str]:
         return frozenset(item.stream for item in self._reaction(record) if isinstance(item, Send))

@@ -40,7 +40,7 @@ from epassport.operations import Operations
 from epassport.outbox import write_tombstones
 from epassport.pauses import PausesHandler
 from epassport.projector import ForeignProjection, OwnPages, OwnReactions, projector, wait_for
-from epassport.reactions import ReactionHandler, Send, reactions_of
+from epassport.reactions import Reaction, ReactionHandler, Send, reactions_of, topics_of
 from epassport.readmodel import ReadModel
 from epassport.records import Incoming
 from epassport.refused import RefusedReactions
@@ -148,8 +148,7 @@ class Running:
 
     def __post_init__(self) -> None:
         self.bus = CommandBus(self.group.execute)
-        self._reactions = reactions_of(self.service.reactions)
-        self._reactions.setdefault(ErasureOrdered, []).append(_destroy_keys)
+        self._reactions = _all_reactions(self.service)
 
     async def serve(self) -> None:
         """HTTP: commands, queries, health, metrics."""
@@ -302,6 +301,24 @@ class Running:
     async def _timers_step(self) -> None:
         if self.timer is not None and self.timer.idle_seconds > STEPPED_WITHIN_SECONDS:
             raise NotReady("the timer's last step is too long ago")
+
+
+def consumers_of(service: Service) -> dict[str, tuple[str, ...]]:
+    """The topics that each of its consumers hears, as in `Running.handlers`; nothing is opened."""
+    foreign = map(ForeignProjection, service.read_models)
+    return {
+        KeysHandler.name: KeysHandler.topics,
+        PausesHandler.name: PausesHandler.topics,
+        ReactionHandler.name: topics_of(_all_reactions(service)),
+        **{projection.name: projection.topics for projection in foreign},
+    }
+
+
+def _all_reactions(service: Service) -> dict[type, list[Reaction]]:
+    """Those that it declares, and the one of every service."""
+    reactions = reactions_of(service.reactions)
+    reactions.setdefault(ErasureOrdered, []).append(_destroy_keys)
+    return reactions
 
 
 def _destroy_keys(event: ErasureOrdered) -> list[Send]:

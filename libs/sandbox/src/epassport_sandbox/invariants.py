@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import asyncpg
@@ -23,7 +24,7 @@ from epassport.keyring_stream import KEYRING
 from epassport.projector import START
 from epassport.readmodel import ReadModel, fill
 from epassport.records import read_event, read_head
-from epassport.service import Service
+from epassport.service import Service, consumers_of
 from epassport.settings import Settings
 from epassport.store import read_in_order
 from epassport_contracts import ContractEvent, ServiceName
@@ -85,11 +86,14 @@ async def check_invariants(
     found = await read_topics(system.stack.kafka.bootstrap)
     seen = [record for record in found if record.raw.stream_key not in put_by_hand]
     findings.counts |= {"records on topics": len(seen), "records repeated": 0}
+    written = await _written(system)
+    _check_topics(written, seen, findings)
     for service in system.urls:
+        await _check_applied(system, service, written, findings)
         connection = await asyncpg.connect(system.dsn(service))
         try:
             await _check_versions(service, connection, findings)
-            await _check_delivery(service, connection, seen, findings)
+            await _check_nothing_waits(service, connection, findings)
             await _check_replay(service, connection, seen, findings)
         finally:
             await connection.close()
@@ -123,38 +127,61 @@ async def _moving(system: System) -> list[str]:
 
 
 async def _lagging(system: System) -> list[str]:
-    """Consumers whose kept sequence is behind the producer's, by service and topic."""
-    produced: dict[str, dict[str, int]] = defaultdict(dict)
-    for service in system.urls:
-        for topic in TOPICS:
-            if topic.sequenced and service in topic.producers:
-                kind = topic.name.split(".")[2]
-                produced[topic.name] = await _sequences(system, service, kind)
+    """Consumers that are behind what the producers have counted, by service and topic."""
+    written = await _written(system)
     late: set[str] = set()
     for service in system.urls:
-        for (_, name, key), sequence in (await _applied(system, service)).items():
-            if sequence < produced.get(name, {}).get(key, 0):
-                late.add(f"{service} on {name}")
+        applied = await _applied(system, service)
+        for place, sequence in _to_be_applied(service, written).items():
+            if applied.get(place, 0) < sequence:
+                late.add(f"{service} on {place[1]}")
     return sorted(late)
 
 
-async def _sequences(system: System, service: ServiceName, kind: str) -> dict[str, int]:
-    connection = await asyncpg.connect(system.dsn(service))
-    try:
-        rows = await connection.fetch(
-            "SELECT stream_id, sequence FROM streams WHERE sequence > 0"
-            " AND split_part(stream_id, '/', 1) = $1",
-            kind,
-        )
-    finally:
-        await connection.close()
-    return {row["stream_id"]: row["sequence"] for row in rows}
+async def _written(system: System) -> dict[tuple[str, str], int]:
+    """How many records each stream has published, by topic and key. The producers count as they
+    append, so that a stream of which nothing was sent is in it."""
+    written: dict[tuple[str, str], int] = {}
+    for service in system.urls:
+        topics = {
+            topic.name.split(".")[2]: topic.name
+            for topic in TOPICS
+            if topic.sequenced and service in topic.producers
+        }
+        connection = await asyncpg.connect(system.dsn(service))
+        try:
+            rows = await connection.fetch(
+                "SELECT stream_id, split_part(stream_id, '/', 1) AS kind, sequence"
+                "  FROM streams WHERE sequence > 0"
+            )
+        finally:
+            await connection.close()
+        written |= {(topics[row["kind"]], row["stream_id"]): row["sequence"] for row in rows}
+    return written
+
+
+def _to_be_applied(
+    service: ServiceName, written: Mapping[tuple[str, str], int]
+) -> dict[tuple[str, str, str], int]:
+    """The last sequence that each consumer of the service must have kept, by topic and key."""
+    hearing: dict[str, list[str]] = defaultdict(list)
+    for consumer, topics in consumers_of(_declared(service)).items():
+        for topic in topics:
+            hearing[topic].append(consumer)
+    return {
+        (consumer, topic, key): sequence
+        for (topic, key), sequence in written.items()
+        for consumer in hearing[topic]
+    }
 
 
 async def _applied(system: System, service: ServiceName) -> dict[tuple[str, str, str], int]:
     connection = await asyncpg.connect(system.dsn(service))
     try:
-        rows = await connection.fetch("SELECT * FROM consumer_sequences")
+        rows = await connection.fetch(
+            "SELECT consumer, topic, key, sequence FROM consumer_sequences"
+            " WHERE right(consumer, 7) <> '_beside'"
+        )
     finally:
         await connection.close()
     return {(row["consumer"], row["topic"], row["key"]): row["sequence"] for row in rows}
@@ -183,42 +210,42 @@ async def _check_versions(service: ServiceName, connection: Connection, findings
     findings.counts[f"{service} events"] = events
 
 
-async def _check_delivery(
-    service: ServiceName, connection: Connection, seen: Sequence[Seen], findings: Findings
+def _check_topics(
+    written: Mapping[tuple[str, str], int], seen: Iterable[Seen], findings: Findings
 ) -> None:
-    wrong = findings.violations[DELIVERY]
-    for table in ("outbox", "parked"):
-        if left := await connection.fetchval(f"SELECT count(*) FROM {table}"):  # noqa: S608
-            wrong.append(f"{service}: {left} rows in {table}")
-    written = {
-        row["stream_id"]: row["sequence"]
-        for row in await connection.fetch("SELECT stream_id, sequence FROM streams")
-    }
     on_topic: dict[tuple[str, str], list[int]] = defaultdict(list)
     for record in seen:
-        topic = BY_NAME[record.topic]
-        if topic.sequenced and service in topic.producers:
+        if BY_NAME[record.topic].sequenced:
             on_topic[record.topic, record.raw.stream_key].append(record.raw.sequence or 0)
-    for (topic_name, key), sequences in on_topic.items():
+    for place in sorted(written.keys() | on_topic.keys()):
+        sequences, last = on_topic[place], written.get(place, 0)
         first = list(dict.fromkeys(sequences))  # a relay that was cut off sends again what it sent
         findings.counts["records repeated"] += len(sequences) - len(first)
-        if first != list(range(1, written.get(key, 0) + 1)):
-            wrong.append(f"{topic_name} {key}: {sequences[:10]}, written {written.get(key)}")
-    last = _last_sequences(seen)
-    applied = await connection.fetch(
-        "SELECT consumer, topic, key, sequence FROM consumer_sequences"
-    )
-    for row in applied:
-        if last.get((row["topic"], row["key"])) != row["sequence"]:
-            wrong.append(f"{service} {row['consumer']} {row['topic']} {row['key']} not at the end")
+        if first != list(range(1, last + 1)):
+            name = " ".join(place)
+            findings.violations[DELIVERY].append(f"{name}: {sequences[:10]}, written {last}")
 
 
-def _last_sequences(seen: Iterable[Seen]) -> Mapping[tuple[str, str], int]:
-    last: dict[tuple[str, str], int] = {}
-    for record in seen:
-        key = (record.topic, record.raw.stream_key)
-        last[key] = max(last.get(key, 0), record.raw.sequence or 0)
-    return last
+async def _check_applied(
+    system: System,
+    service: ServiceName,
+    written: Mapping[tuple[str, str], int],
+    findings: Findings,
+) -> None:
+    wanted = _to_be_applied(service, written)
+    applied = await _applied(system, service)
+    findings.violations[DELIVERY] += [
+        f"{service} {' '.join(place)}: applied {applied.get(place, 0)} of {wanted.get(place, 0)}"
+        for place in sorted({place for place, _ in wanted.items() ^ applied.items()})
+    ]
+
+
+async def _check_nothing_waits(
+    service: ServiceName, connection: Connection, findings: Findings
+) -> None:
+    for table in ("outbox", "parked"):
+        if left := await connection.fetchval(f"SELECT count(*) FROM {table}"):  # noqa: S608
+            findings.violations[DELIVERY].append(f"{service}: {left} rows in {table}")
 
 
 async def _check_replay(
@@ -251,6 +278,7 @@ async def _check_replay(
     await connection.execute(f"SET search_path = public; DROP SCHEMA {REPLAY} CASCADE")
 
 
+@cache
 def _declared(service: ServiceName) -> Service:
     """What the service's composition root declares; nothing is opened, so settings are empty."""
     root = importlib.import_module(f"{package_of(service)}.service")
