@@ -15,14 +15,11 @@ import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from kafka_notes import (
     SERVICE,
-    Notes,
     clients_of,
-    consuming,
     new_topic,
-    notes,
     prepare,
     put_out,
     read_topic,
@@ -31,16 +28,23 @@ from kafka_notes import (
 )
 from structlog.testing import capture_logs
 
-from epassport.database import Database
 from epassport.errors import Unsafe
 from epassport.kafka import KafkaClients, KafkaSettings
 from epassport.outbox import ALL_SHARDS, FENCED_SHARD, SHARDS, shard_of
 from epassport.relay import STATEMENT_SECONDS, Relay
-from epassport.sending import FencedSender, Outgoing, confirmed_prefixes
+from epassport.sending import (
+    FORGOTTEN_SECONDS,
+    FencedSender,
+    Outgoing,
+    PipelinedSender,
+    Sent,
+    confirmed_prefixes,
+)
 from epassport.signals import Signals
 from epassport_contracts import ServiceName
 from epassport_contracts.registry import SUBJECT_KEYS, Classification, Cleanup, Topic
 from epassport_sandbox.stack import Stack
+from epassport_sandbox.topics import TopicSpec, create_topics
 
 STOPPED_RELAY = Path(__file__).with_name("relay_that_stops.py")
 APPLICATIONS = "internal.enrollment.application.v1"
@@ -275,40 +279,65 @@ async def set_largest_record(kafka: str, topic: Topic, octets: int) -> None:
         await admin.close()
 
 
+async def make_anew(kafka: str, topic: Topic, config: dict[str, str]) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        await admin.delete_topics([topic.name])
+
+        async def is_gone() -> bool:
+            return topic.name not in await admin.list_topics()
+
+        await until(is_gone)
+    finally:
+        await admin.close()
+    await create_topics(kafka, [TopicSpec(topic.name, topic.partitions, config)])
+
+
 async def test_after_a_failed_send_a_key_goes_on_at_its_first_unsent_record(
     dsn: str, kafka: str
 ) -> None:
-    """The second record is refused by the broker at first; each fills a batch of its own.
-
-    A broker takes any first number of a producer it has not seen, so the third may slip in
-    before the second; the consumer, who counts, puts that right.
-    """
+    """The second record is refused by the broker at first, from one producer after the other. The
+    third would be taken, and so is another key's of its shard; each large one fills a batch."""
     topic = await new_topic(kafka, config={"max.message.bytes": "100000"})
-    other = await new_topic(kafka)
+    assert shard_of(APPLICATIONS, "a") == shard_of(APPLICATIONS, "c")
     large, larger = "x" * 70_000, "x" * 150_000
     await put_out(dsn, topic, [("a", 1, f"1{large}"), ("a", 2, f"2{larger}"), ("a", 3, "3")])
-    await put_out(dsn, other, life("b", 1, 3))
-    async with relaying(dsn, kafka):
+    await put_out(dsn, topic, life("c", 1, 3))
+    with capture_logs() as lines:
+        async with relaying(dsn, kafka):
 
-        async def only_the_rest_waits() -> bool:
-            return await waiting_in_outbox(dsn) == 2
+            async def refused_again_and_again() -> bool:
+                faults = [line["fault"] for line in lines if "fault" in line]
+                return faults.count("MessageSizeTooLargeError") == 3
 
-        await until(only_the_rest_waits)
-        assert await texts(kafka, other, "b") == ["b1", "b2", "b3"]
-        await set_largest_record(kafka, topic, 1_000_000)
-        await emptied(dsn)
-    sent = [text[0] for text in await texts(kafka, topic, "a")]
-    assert sent.count("1") == 1
-    assert sent[-2:] == ["2", "3"]
-    opened = await Database.connect(dsn)
-    async with consuming(opened, kafka, Notes(topic), topic):
+            await until(refused_again_and_again)
+            assert await waiting_in_outbox(dsn) == 2
+            assert await texts(kafka, topic, "c") == ["c1", "c2", "c3"]
+            await set_largest_record(kafka, topic, 1_000_000)
+            await emptied(dsn)
+    assert [text[0] for text in await texts(kafka, topic, "a")] == ["1", "2", "3"]
 
-        async def all_applied() -> bool:
-            return len(await notes(opened)) == 3
 
-        await until(all_applied)
-        assert [text[0] for text in await notes(opened)] == ["1", "2", "3"]
-    await opened.close()
+async def test_a_partition_that_may_have_forgotten_the_producer_gets_one_record_alone(
+    kafka: str,
+) -> None:
+    """The topic is made anew, which forgets at once what a broker keeps for a day."""
+    now = 0.0
+    topic = await new_topic(kafka)
+    sender = PipelinedSender(clients_of(kafka), lambda: now)
+    await sender.open()
+    try:
+        assert await sender.send([Outgoing(1, topic.name, b"a", [], b"1")]) == Sent([1], None)
+        await make_anew(kafka, topic, {"max.message.bytes": "100000"})
+        now += FORGOTTEN_SECONDS
+        large = Outgoing(2, topic.name, b"a", [], b"2" * 150_000)
+        sent = await sender.send([large, Outgoing(3, topic.name, b"a", [], b'{"text": "3"}')])
+    finally:
+        await sender.close()
+    assert sent.confirmed == []
+    assert isinstance(sent.fault, MessageSizeTooLargeError)
+    assert await read_topic(kafka, topic) == []
 
 
 async def test_a_deletion_that_reaches_a_second_is_given_up_and_its_records_are_sent_again(

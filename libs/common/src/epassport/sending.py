@@ -7,16 +7,20 @@ producer fences the older one, whose records are then never visible to `read_com
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import NamedTuple, Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.partitioner import DefaultPartitioner
 
 from epassport.kafka import KafkaClients
 
 CLOSE_SECONDS = 5.0
+# A broker forgets a producer that sent nothing into a partition for a day.
+FORGOTTEN_SECONDS = 3600.0
 
 
 class Outgoing(NamedTuple):
@@ -45,24 +49,63 @@ class Sender(Protocol):
 
 
 class PipelinedSender:
-    def __init__(self, clients: KafkaClients) -> None:
+    """Many records at once, of which none overtakes one of its key that failed.
+
+    Where a batch fails, the broker refuses what this producer sends after it into the same
+    partition, as numbers are missing. But it takes any number for the first one it sees of a
+    producer. So the first record into each partition goes alone, and the next ones of its key
+    only once it is confirmed (docs/decisions/0047-nothing-overtakes-a-failed-send.md).
+    """
+
+    def __init__(self, clients: KafkaClients, now: Callable[[], float] = monotonic) -> None:
         self._producer = clients.producer()
+        self._partition_of = DefaultPartitioner()
+        self._now = now
+        self._known: dict[tuple[str, int], float] = {}
 
     async def open(self) -> None:
         await self._producer.start()
 
     async def send(self, records: Sequence[Outgoing]) -> Sent:
-        """All at once; returns when each is confirmed or has failed."""
-        waiting: list[asyncio.Future[object]] = []
+        """Returns when each is confirmed, has failed or is held back."""
+        self._forget_old()
+        partitions: dict[str, list[int]] = {}
+        held: set[tuple[str, bytes]] = set()
+        waiting: list[asyncio.Future[object] | None] = []
         fault: BaseException | None = None
         try:
             for record in records:
-                waiting.append(await _hand_over(self._producer, record))  # noqa: PERF401
+                if record.topic not in partitions:
+                    found = await self._producer.partitions_for(record.topic)
+                    partitions[record.topic] = sorted(found)
+                partition = self._partition_of(record.key, partitions[record.topic], ())
+                waiting.append(await self._send_one(record, partition, held))
         except KafkaError as error:
             fault = error
-        faults = [await _fault_of(confirmation) for confirmation in waiting]
-        confirmed = [failed is None for failed in faults]
+        faults = [None if one is None else await _fault_of(one) for one in waiting]
+        confirmed = [
+            one is not None and failed is None for one, failed in zip(waiting, faults, strict=True)
+        ]
         return Sent(confirmed_prefixes(records, confirmed), next(filter(None, faults), fault))
+
+    async def _send_one(
+        self, record: Outgoing, partition: int, held: set[tuple[str, bytes]]
+    ) -> "asyncio.Future[object] | None":
+        """held: streams of which a record went alone, and failed; what follows there must wait."""
+        if (record.topic, record.key) in held:
+            return None
+        confirmation = await _hand_over(self._producer, record, partition)
+        place = (record.topic, partition)
+        if place not in self._known and await _fault_of(confirmation) is not None:
+            held.add((record.topic, record.key))
+        else:
+            self._known[place] = self._now()
+        return confirmation
+
+    def _forget_old(self) -> None:
+        now = self._now()
+        known = self._known.items()
+        self._known = {place: at for place, at in known if now - at < FORGOTTEN_SECONDS}
 
     async def close(self) -> None:
         await _close(self._producer)
@@ -104,9 +147,11 @@ def confirmed_prefixes(records: Sequence[Outgoing], confirmed: Sequence[bool]) -
     return positions
 
 
-async def _hand_over(producer: AIOKafkaProducer, record: Outgoing) -> "asyncio.Future[object]":
+async def _hand_over(
+    producer: AIOKafkaProducer, record: Outgoing, partition: int | None = None
+) -> "asyncio.Future[object]":
     future: asyncio.Future[object] = await producer.send(
-        record.topic, record.value, key=record.key, headers=record.headers
+        record.topic, record.value, key=record.key, partition=partition, headers=record.headers
     )
     return future
 
