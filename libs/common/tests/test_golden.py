@@ -11,8 +11,11 @@ import pytest
 
 from epassport.decider import Aggregate
 from epassport.events import EventCodec, UnknownEvent
-from epassport.golden import differences, faults, write_missing
+from epassport.golden import LIST, differences, faults, release, write_missing
 from epassport.keyring_stream import KEYRING
+from epassport_contracts.kept_files import kept
+
+REPOSITORY = Path(__file__).parents[3]
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,32 @@ def test_golden_files_of_three_versions_hold(folder: Path) -> None:
 def test_a_file_of_a_new_version_tells_the_fact_of_the_one_before(folder: Path) -> None:
     third = json.loads((folder / "BoxPut" / "3.json").read_text())["data"]
     assert third == join_size(SECOND)
+
+
+def test_a_released_version_whose_file_changed_with_its_class_is_named(folder: Path) -> None:
+    """The class agrees with the new file: both were changed together."""
+    release(folder)
+    (folder / "BoxTaken" / "1.json").unlink()
+    changed_class = replace(BOX, events=(BoxPut, Other))
+    assert faults(folder, [changed_class])[0] == "BoxTaken/1.json: was released and is gone"
+    write_missing(folder, [changed_class])
+    found = ["BoxTaken/1.json: was released and has been changed"]
+    assert faults(folder, [changed_class]) == found
+    release(folder)
+    assert faults(folder, [changed_class]) == found
+
+
+def test_a_version_that_was_not_released_may_be_made_anew(folder: Path) -> None:
+    (folder / "BoxTaken" / "1.json").unlink()
+    write_missing(folder, [replace(BOX, events=(BoxPut, Other))])
+    assert faults(folder, [replace(BOX, events=(BoxPut, Other))]) == []
+
+
+def test_the_services_and_the_runtime_have_files_of_a_release() -> None:
+    folders = [*REPOSITORY.glob("services/*/tests/events"), Path(__file__).parent / "events"]
+    assert len(folders) == 6
+    for folder in folders:
+        assert kept(folder / LIST) != {}
 
 
 def test_files_that_are_there_are_left_alone(folder: Path) -> None:

@@ -1,12 +1,14 @@
 """Golden files: one event of every type and version, as it stands in a store for ever.
 
 `<folder>/<type>/<version>.json` holds the event's data and the shape (JSON Schema) that the
-version has. Nobody changes such a file again: the events themselves cannot be changed either. A
+version has. `<folder>/RELEASED` lists those of which a release has written events, with their
+SHA-256. Nobody changes such a file again: the events themselves cannot be changed either. A
 class whose shape differs from its file needs the next SCHEMA_VERSION, an upcaster from the one
 before, and a new file; all files of a type tell one fact, so each upcaster must turn its file
-into the next. Only a version that no release has written yet may be deleted and made anew.
+into the next. A version that is not listed yet may be deleted and made anew.
 
-    python -m epassport.golden <package> <folder>      write the files that are missing
+    python -m epassport.golden <package> <folder>              write the files that are missing
+    python -m epassport.golden <package> <folder> --release    and list all of them for ever
 """
 
 import importlib
@@ -23,8 +25,10 @@ from epassport.decider import Aggregate
 from epassport.events import EventCodec, schema_version_of
 from epassport.settings import Settings
 from epassport_contracts.examples import example_of
+from epassport_contracts.kept_files import damage, kept, lines_of
 from epassport_contracts.shapes import Shape, shape_of
 
+LIST = "RELEASED"
 _ABSENT = "nothing"
 
 
@@ -49,7 +53,7 @@ def faults(folder: Path, aggregates: Sequence[Aggregate]) -> list[str]:
     upcasters = {key: step for one in aggregates for key, step in one.upcasters.items()}
     known = {kind.__name__: kind for kind in codec.event_types}
     files = {(one.type_name, one.version): one for one in _files(folder)}
-    found = list(_missing_or_left_over(known, files))
+    found = [*damage(folder / LIST, "was released"), *_missing_or_left_over(known, files)]
     for (name, version), golden in files.items():
         if name in known and version == schema_version_of(known[name]):
             found += [*_shape_kept(golden, known[name]), *_read_back(golden, codec)]
@@ -74,6 +78,15 @@ def write_missing(folder: Path, aggregates: Sequence[Aggregate]) -> list[Path]:
                 path.write_text(json.dumps(tree, indent=2, ensure_ascii=False) + "\n")
                 written.append(path)
     return written
+
+
+def release(folder: Path) -> None:
+    """From here on none of the files changes any more."""
+    listed = kept(folder / LIST)
+    names = (str(path.relative_to(folder)) for path in sorted(folder.glob("*/*.json")))
+    lines = lines_of((name, (folder / name).read_bytes()) for name in names if name not in listed)
+    with (folder / LIST).open("a") as file:
+        file.write(lines)
 
 
 def _files(folder: Path) -> Iterator[Golden]:
@@ -145,9 +158,11 @@ def aggregates_of(package: str) -> Sequence[Aggregate]:
 
 
 def main(arguments: Iterable[str]) -> None:
-    package, folder = arguments
+    package, folder, *more = arguments
     for path in write_missing(Path(folder), aggregates_of(package)):
         sys.stdout.write(f"{path}\n")
+    if more == ["--release"]:
+        release(Path(folder))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ code until it is published. The major number stands on the wire; since every ver
 get on with every other, a change that breaks is a new event type, not a new major number.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from epassport_contracts.compatibility import UnknownKeyword, changes_between
+from epassport_contracts.kept_files import damage, kept, lines_of
 from epassport_contracts.shapes import Shape, Subject
 
 LIST = "PUBLISHED"
@@ -50,23 +50,16 @@ class Archive:
 
 
 def read_archive(root: Path) -> Archive:
-    listed = (root / LIST).read_text().splitlines() if (root / LIST).exists() else []
     versions: list[Version] = []
-    damage: list[str] = []
-    for line in listed:
-        digest, path = line.split("  ", 1)
-        if not (root / path).exists():
-            damage.append(f"{path}: was published and is gone")
-            continue
-        octets = (root / path).read_bytes()
-        if hashlib.sha256(octets).hexdigest() != digest:
-            damage.append(f"{path}: was published and has been changed")
+    for path in kept(root / LIST):
         found = _FILE.fullmatch(path)
         if found is None:
             raise ValueError(f"{LIST} names {path}, which is no version")
-        major, revision = int(found["major"]), int(found["revision"])
-        versions.append(Version(found["folder"], major, revision, json.loads(octets)))
-    return Archive(tuple(versions), tuple(damage))
+        if (root / path).exists():
+            major, revision = int(found["major"]), int(found["revision"])
+            shape = json.loads((root / path).read_text())
+            versions.append(Version(found["folder"], major, revision, shape))
+    return Archive(tuple(versions), tuple(damage(root / LIST, "was published")))
 
 
 def breaks(archive: Archive, subjects: Iterable[Subject]) -> Iterator[str]:
@@ -102,10 +95,7 @@ def text_of(shape: Shape) -> str:
 
 def publication_lines(versions: Iterable[Version]) -> str:
     """What `PUBLISHED` gains when these go out."""
-    return "".join(
-        f"{hashlib.sha256(text_of(version.shape).encode()).hexdigest()}  {version.path}\n"
-        for version in versions
-    )
+    return lines_of((version.path, text_of(version.shape).encode()) for version in versions)
 
 
 def wanted_files(archive: Archive, subjects: Iterable[Subject]) -> Mapping[str, str]:
