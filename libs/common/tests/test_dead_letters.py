@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -25,6 +26,7 @@ from shelf_store import opened, rows
 from epassport.breaker import CircuitOpen
 from epassport.database import Database
 from epassport.dead_letters import headers_of
+from epassport.parking import parked_stream
 from epassport.records import RawRecord
 from epassport.relay import Relay
 from epassport.signals import Signals
@@ -138,6 +140,31 @@ def test_whatever_came_its_dead_letter_has_headers_that_the_outbox_holds(
         assert base64.b64decode(told["x-original-key-base64"]) == key
     else:
         assert raw.stream_key.encode() == key
+
+
+def test_of_a_repeated_header_the_last_counts_and_the_earlier_ones_are_kept() -> None:
+    headers = (("a", b"1"), ("x-error-cause", b"mine"), ("a", None), ("b", b"2"), ("a", b"3"))
+    told = headers_of(RawRecord("t", 0, 7, b"k", headers, b""), "notes", "bad-header", "")
+    assert (told["a"], told["b"], told["x-error-cause"]) == ("3", "2", "bad-header")
+    others = json.loads(told["x-original-headers-others"])
+    assert others == [["a", "MQ=="], ["x-error-cause", "bWluZQ=="], ["a", None]]
+
+
+@pytest.mark.stack
+async def test_a_parked_record_keeps_every_header_and_its_last_ones_count(db: Database) -> None:
+    """`:key` is what the parking itself calls something."""
+    key, headers, value = damaged("shelf/repeated", 1)
+    sent = [("ce_sequence", b"7"), *headers, ("odd", None), (":key", b"mine"), ("odd", b"\xff")]
+    await Desk(db).receive((key, sent, value))
+    async with db.connection() as connection:
+        stream = await parked_stream(
+            connection, "notes", TOPIC.name, "shelf/repeated", sequenced=True
+        )
+    (record,) = stream.records
+    assert (record.raw.key, record.raw.value, record.raw.sequence) == (key, value, 1)
+    for name in {name for name, _ in sent}:
+        came = [octets for called, octets in sent if called == name]
+        assert [octets for called, octets in record.raw.headers if called == name] == came
 
 
 def test_what_would_not_fit_the_topic_is_named_and_left_out() -> None:

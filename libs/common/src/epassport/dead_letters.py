@@ -6,7 +6,11 @@ The parking in PostgreSQL is the truth: nothing of ours reads this topic, and wh
 parked record is not repeated here.
 
 A header that is no text, and a key that is none, cannot stand in the outbox as they are:
-`x-original-header-base64-<name>` and `x-original-key-base64` hold them.
+`x-original-header-base64-<name>` and `x-original-key-base64` hold them. Of a name that came more
+than once the last header stands there, as it is the one that counts; `x-original-headers-others`
+holds the earlier ones, and those called as ours, as JSON: `[[name, base64 or null], ...]`, in
+order. How headers of different names stood among each other is not kept, and what is no text in
+a name, or a NUL, is U+FFFD.
 """
 
 import base64
@@ -15,12 +19,13 @@ from collections.abc import Sequence
 
 from epassport.database import Connection
 from epassport.outbox import shard_of
-from epassport.records import WAITING, RawRecord
+from epassport.records import WAITING, RawRecord, headers_apart
 from epassport.wire import MAX_RECORD_BYTES
 from epassport_contracts import ServiceName
 from epassport_contracts.registry import dead_letter_topic
 
 MAX_HEADERS_BYTES = 50_000
+HEADER_BYTES = 16  # what each takes beside its name and value
 
 Fault = tuple[RawRecord, str, str]
 """A record, its cause, and a detail that holds no value of the record."""
@@ -56,8 +61,13 @@ async def write(
 def headers_of(raw: RawRecord, consumer: str, cause: str, detail: str) -> dict[str, str]:
     """The record's own, as far as they are text and not too many, and what was wrong."""
     headers: dict[str, str] = {}
-    if sum(len(name) + len(octets or b"") for name, octets in raw.headers) <= MAX_HEADERS_BYTES:
-        headers.update(_header(name, octets) for name, octets in raw.headers)
+    sizes = (len(name) + len(octets or b"") + HEADER_BYTES for name, octets in raw.headers)
+    if sum(sizes) <= MAX_HEADERS_BYTES:
+        counting, others = headers_apart(raw.headers, ("x-original-", "x-error-"))
+        headers.update(_header(name, octets) for name, octets in counting)
+        if others:
+            told = [(name, None if octets is None else _base64(octets)) for name, octets in others]
+            headers["x-original-headers-others"] = json.dumps(told)
     else:
         headers["x-original-headers-left-out"] = str(len(raw.headers))
     if raw.key is None:
@@ -82,7 +92,6 @@ def headers_of(raw: RawRecord, consumer: str, cause: str, detail: str) -> dict[s
 
 
 def _header(name: str, octets: bytes | None) -> tuple[str, str]:
-    name = name.replace("\0", "\ufffd")
     if octets is None:
         return f"x-original-header-null-{name}", ""
     try:

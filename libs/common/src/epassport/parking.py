@@ -15,12 +15,12 @@ from pydantic import TypeAdapter
 from epassport.actor import Actor
 from epassport.database import Connection
 from epassport.errors import RuntimeFault
-from epassport.records import WAITING, Cause, RawRecord
+from epassport.records import WAITING, Cause, RawRecord, headers_apart
 from epassport.slices import Hold, StreamState
 
 _ACTOR: TypeAdapter[Actor] = TypeAdapter(Actor)
-_RAW_KEY = ":key"
-"""Stands beside the headers; no header of CloudEvents begins so."""
+_RAW_KEY, _OTHERS = ":key", ":others"
+"""Stand beside the headers; those that begin so are among the others."""
 
 
 class NotDiscardable(RuntimeFault):
@@ -300,23 +300,28 @@ async def parked_counts(connection: Connection, consumer: str) -> dict[str, int]
 
 
 def _encode_headers(raw: RawRecord) -> str:
-    """Base64, because a header may be no text; null stays null; the last of a name counts."""
-    headers = {name.replace("\0", "\ufffd"): _base64(octets) for name, octets in raw.headers}
+    """Base64, because a header may be no text; null stays null."""
+    counting, others = headers_apart(raw.headers, (":",))
+    tree: dict[str, object] = {name: _base64(octets) for name, octets in counting}
+    if others:
+        tree[_OTHERS] = [(name, _base64(octets)) for name, octets in others]
     if raw.key is not None:
-        headers[_RAW_KEY] = _base64(raw.key)
-    return json.dumps(headers)
+        tree[_RAW_KEY] = _base64(raw.key)
+    return json.dumps(tree)
 
 
 def _base64(octets: bytes | None) -> str | None:
     return None if octets is None else base64.b64encode(octets).decode("ascii")
 
 
+def _octets(text: str | None) -> bytes | None:
+    return None if text is None else base64.b64decode(text)
+
+
 def _decode(
     topic: str, partition: int, offset: int, headers: str, value: bytes | None
 ) -> RawRecord:
-    octets: dict[str, bytes | None] = {
-        name: None if text is None else base64.b64decode(text)
-        for name, text in json.loads(headers).items()
-    }
-    key = octets.pop(_RAW_KEY, None)
-    return RawRecord(topic, partition, offset, key, tuple(octets.items()), value)
+    tree = json.loads(headers)
+    key, others = tree.pop(_RAW_KEY, None), tree.pop(_OTHERS, [])
+    octets = tuple((name, _octets(text)) for name, text in (*others, *tree.items()))
+    return RawRecord(topic, partition, offset, _octets(key), octets, value)

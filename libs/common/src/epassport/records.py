@@ -49,6 +49,8 @@ class Cause(StrEnum):
     BEHIND = "behind"  # waits behind an earlier one of its stream
 
 
+Header = tuple[str, bytes | None]
+
 WAITING = frozenset({Cause.GAP, Cause.BEHIND})
 """Nothing is wrong with these records themselves."""
 
@@ -62,7 +64,7 @@ class KafkaRecord(Protocol):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: Iterable[tuple[str, bytes | None]]
+    headers: Iterable[Header]
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class RawRecord:
     partition: int
     offset: int
     key: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...]
+    headers: tuple[Header, ...]
     value: bytes | None
 
     @classmethod
@@ -106,6 +108,22 @@ class RawRecord:
         if not _SEQUENCE.fullmatch(text) or int(text) > _MAX_SEQUENCE:
             return None
         return int(text)
+
+
+def headers_apart(
+    headers: Iterable[Header], reserved: tuple[str, ...]
+) -> tuple[list[Header], list[Header]]:
+    """As an object of JSON can hold them: the last of each name, which is the one that counts; and
+    the others in order, which are earlier ones of a name, and those whose name begins as reserved.
+    """
+    headers = [(name.replace("\0", "\ufffd"), octets) for name, octets in headers]
+    last = {name: place for place, (name, _) in enumerate(headers)}
+    counting: list[Header] = []
+    others: list[Header] = []
+    for place, header in enumerate(headers):
+        counts = last[header[0]] == place and not header[0].startswith(reserved)
+        (counting if counts else others).append(header)
+    return counting, others
 
 
 @dataclass(frozen=True)
@@ -217,7 +235,7 @@ def read_event(raw: RawRecord, head: Head) -> Incoming:
 class _Headers:
     """Typed access; every failure names the header, never its value."""
 
-    def __init__(self, headers: Iterable[tuple[str, bytes | None]]) -> None:
+    def __init__(self, headers: Iterable[Header]) -> None:
         self._octets: Mapping[str, bytes | None] = dict(headers)
 
     def optional(self, name: str) -> str | None:
