@@ -71,11 +71,14 @@ def topic_named(
     )
 
 
-def clients_of(bootstrap: str, *, member: str | None = None) -> KafkaClients:
+SESSION = timedelta(seconds=6)
+
+
+def clients_of(
+    bootstrap: str, *, member: str | None = None, session: timedelta = SESSION
+) -> KafkaClients:
     """member: its lasting name in its groups."""
-    settings = KafkaSettings(
-        bootstrap, session_timeout=timedelta(seconds=6), group_instance_id=member
-    )
+    settings = KafkaSettings(bootstrap, session_timeout=session, group_instance_id=member)
     return KafkaClients(settings, client_id="tests")
 
 
@@ -201,12 +204,13 @@ async def consuming(
     service: ServiceName = SERVICE,
     gap_alarm: timedelta = timedelta(seconds=60),
     member: str | None = None,
+    session: timedelta = SESSION,
 ) -> AsyncIterator[ConsumerRunner]:
     runner = ConsumerRunner(
         database,
         service,
         [handler],
-        clients_of(bootstrap, member=member),
+        clients_of(bootstrap, member=member, session=session),
         topics={topic.name: topic for topic in topics},
         gap_alarm=gap_alarm,
     )

@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import timedelta
 from uuid import uuid4
 
 import asyncpg
 import pytest
 import pytest_asyncio
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from kafka_notes import (
@@ -42,6 +43,7 @@ from epassport.draining import ParkedStreams
 from epassport.errors import KeyPending, NotThere, Poison
 from epassport.parking import NotDiscardable
 from epassport.records import Cause, Incoming
+from epassport.subscription import Subscription
 from epassport.wire import MAX_RECORD_BYTES
 from epassport_contracts import ServiceName
 from epassport_contracts.registry import Cleanup, Topic
@@ -180,6 +182,17 @@ class FailsAt(Notes):
             if getattr(record.event, "text", None) == self.text:
                 self.calls += 1
                 raise KeyError(self.text)
+
+
+class FailsAtAll(Notes):
+    """A bug that every record brings to light, until it is mended."""
+
+    is_mended = False
+
+    async def apply(self, connection: Connection, records: Sequence[Incoming]) -> None:
+        await super().apply(connection, records)
+        if not self.is_mended:
+            raise KeyError
 
 
 async def test_a_slice_that_fails_at_one_record_parks_its_stream_and_applies_the_rest(
@@ -550,6 +563,49 @@ async def test_a_second_runner_of_the_group_takes_over_without_loss_or_repeat(
         assert await notes(db, key) == [f"{key}{n}" for n in range(1, 151)]
 
 
+async def test_a_member_with_a_lasting_name_that_restarts_moves_no_partition(
+    db: Database, kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of the two once: one of them leads the group."""
+    revoked: set[int] = set()
+    revoke = Subscription.on_partitions_revoked
+
+    async def watched(self: Subscription, partitions: set[TopicPartition]) -> None:
+        revoked.update(partition.partition for partition in partitions)
+        await revoke(self, partitions)
+
+    monkeypatch.setattr(Subscription, "on_partitions_revoked", watched)
+    topic = await new_topic(kafka, partitions=2)
+
+    def member(name: str) -> AbstractAsyncContextManager[ConsumerRunner]:
+        session = timedelta(seconds=24)
+        return consuming(db, kafka, Notes(topic), topic, member=name, session=session)
+
+    async with AsyncExitStack() as first, AsyncExitStack() as second:
+        stacks = {"first": first, "second": second}
+        runners = {name: await stacks[name].enter_async_context(member(name)) for name in stacks}
+
+        def partitions(name: str) -> frozenset[int]:
+            return runners[name].state().subscriptions[0].partitions
+
+        async def shared() -> bool:
+            return {len(partitions(name)) for name in stacks} == {1}
+
+        await until(shared)
+        for turn, (restarts, stays) in enumerate([("first", "second"), ("second", "first")]):
+            kept, own = partitions(stays), partitions(restarts)
+            await stacks[restarts].aclose()
+            revoked.clear()
+            for number in (0, 1):
+                await write(kafka, topic, note(f"k{number}", turn + 1), partition=number)
+            await reached(db, topic, 2 * turn + 1)
+            assert (await notes(db))[2 * turn :] == [f"k{n}{turn + 1}" for n in kept]
+            runners[restarts] = await stacks[restarts].enter_async_context(member(restarts))
+            await reached(db, topic, 2 * turn + 2)
+            assert (partitions(stays), partitions(restarts)) == (kept, own)
+            assert not revoked & kept
+
+
 async def test_a_consumer_stands_still_when_most_of_its_topic_is_bad(
     db: Database, kafka: str
 ) -> None:
@@ -564,6 +620,32 @@ async def test_a_consumer_stands_still_when_most_of_its_topic_is_bad(
         await until(open_circuit)
     assert len(await parked(db)) < 20
     assert await stored_offset(db, topic) == len(await parked(db))
+
+
+async def test_a_release_that_fails_at_everything_stands_still_and_the_mended_one_goes_on(
+    db: Database, kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("epassport.subscription.CIRCUIT_SECONDS", 0.2)
+    topic = await new_topic(kafka)
+    keys = [f"k{n}" for n in range(300)]
+    handler = FailsAtAll(topic)
+    async with consuming(db, kafka, handler, topic) as runner:
+        await write(kafka, topic, *(note(key, 1) for key in keys))
+
+        async def open_circuit() -> bool:
+            return runner.state().subscriptions[0].circuit_open
+
+        await until(open_circuit)
+        before = await parked(db)
+        assert 0 < len(before) < 20
+        assert before == [(key, n, "bug") for n, key in enumerate(keys[: len(before)])]
+        assert await stored_offset(db, topic) == len(before)
+        handler.is_mended = True
+        await reached(db, topic, len(keys))
+        assert len(await notes(db)) == len(keys) - len(before)
+        for key, _, _ in before:
+            assert await replay(db, handler, topic, key) == 1
+    assert sorted(await notes(db)) == sorted(f"{key}1" for key in keys)
 
 
 async def test_a_parked_stream_stays_held_and_in_order_over_restarts_and_rebalances(
