@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -24,6 +25,7 @@ from kafka_notes import (
     consuming,
     damaged,
     headers_of,
+    lost,
     new_topic,
     note,
     notes,
@@ -46,7 +48,7 @@ from epassport.records import Cause, Incoming
 from epassport.subscription import Subscription
 from epassport.wire import MAX_RECORD_BYTES
 from epassport_contracts import ServiceName
-from epassport_contracts.registry import Cleanup, Topic
+from epassport_contracts.registry import Cleanup, EventSpec, Topic
 from epassport_sandbox.stack import Stack
 
 pytestmark = pytest.mark.stack
@@ -151,6 +153,41 @@ async def test_a_sweep_drains_what_a_crash_left_undrained(db: Database, kafka: s
         await runner.sweep()
     assert await notes(db) == ["a2", "a3"]
     assert await parked(db) == []
+
+
+async def test_what_an_older_build_did_not_know_goes_on_by_itself_in_a_newer_one(
+    db: Database, kafka: str
+) -> None:
+    """The older one has not heard of NoteTaken; of `c` nobody has heard, and `d` is faulty, too."""
+    topic = await new_topic(kafka)
+    older = replace(topic, events=(EventSpec(NoteLost, frozenset()),))
+    await write(
+        kafka, topic,
+        lost("a", 1), note("a", 2), note("a", 3), lost("b", 1),
+        (b"c", wire(headers_of("NoteTaken", "c", 1, version=2)), b"{}"), note("c", 2),
+        damaged("d", 1), note("d", 2),
+    )  # fmt: skip
+    async with consuming(db, kafka, Notes(older), older) as runner:
+        await reached(db, topic, 8)
+        held = [
+            ("a", 1, "unknown-type"), ("a", 2, "behind"),
+            ("c", 4, "unknown-type"), ("c", 5, "behind"),
+            ("d", 6, "unknown-type"), ("d", 7, "behind"),
+        ]  # fmt: skip
+        await runner.sweep()
+        assert await parked(db) == held
+    async with consuming(db, kafka, Notes(topic), topic) as runner:
+        await runner.sweep()
+        left = [
+            ("c", 4, "unknown-type"), ("c", 5, "behind"),
+            ("d", 6, "malformed-event"), ("d", 7, "behind"),
+        ]  # fmt: skip
+        assert await parked(db) == left
+        await runner.sweep()
+        assert await parked(db) == left
+        await write(kafka, topic, note("a", 4))
+        await reached(db, topic, 9)
+    assert await notes(db) == ["a2", "a3", "a4"]
 
 
 async def test_a_stream_held_by_a_gap_for_too_long_is_reported_once(

@@ -158,6 +158,8 @@ class ConsumerRunner:
         for stream in waiting:
             if stream.topic in appliers:
                 await appliers[stream.topic].parked.drain(stream.partition, stream.key)
+        for applier in appliers.values():
+            await applier.parked.drain_known()
         async with self._database.connection() as connection:
             waiting = await parking.waiting_streams(connection, consumer)
             counts = await parking.parked_counts(connection, consumer)

@@ -67,6 +67,16 @@ class ParkedStreams:
                 return applied
             applied, attempts = applied + 1, 0
 
+    async def drain_known(self) -> None:
+        """Streams that an older build held because it did not know a type or version of this one
+        (docs/decisions/0048-a-new-event-type-is-known-before-it-is-written.md)."""
+        models = [spec.model for spec in self._topic.events]
+        schemas = [(one.type_name(), f"{one.type_name()}/v{one.version}") for one in models]
+        async with self._database.connection() as connection:
+            found = await parking.known_by_now(connection, self.consumer, self.topic, schemas)
+        for partition, key in found:
+            await self.drain(partition, key, also_faults=True)
+
     async def _drain_next(self, partition: int, key: str, *, also_faults: bool) -> bool:
         async with self._database.transaction() as connection:
             stream = await self._locked_stream(connection, partition, key)

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from epassport.actor import Actor
 from epassport.database import Connection
 from epassport.errors import RuntimeFault
-from epassport.records import WAITING, Cause, RawRecord, headers_apart
+from epassport.records import UNKNOWN, WAITING, Cause, RawRecord, headers_apart
 from epassport.slices import Hold, StreamState
 
 _ACTOR: TypeAdapter[Actor] = TypeAdapter(Actor)
@@ -289,6 +289,29 @@ async def waiting_streams(connection: Connection, consumer: str) -> list[HeldStr
     return [
         HeldStream(row["topic"], row["partition"], row["key"], row["gap_since"]) for row in rows
     ]
+
+
+async def known_by_now(
+    connection: Connection, consumer: str, topic: str, schemas: Collection[tuple[str, str]]
+) -> list[tuple[int, str]]:
+    """Partition and key of streams that nothing holds but records of these types and schemas,
+    which an older build did not know."""
+    rows = await connection.fetch(
+        """
+        SELECT partition, key
+          FROM (SELECT partition, key, cause = ANY($3::text[]) AS waits, cause = ANY($4::text[])
+                       AND concat_ws(' ', headers->>'ce_type', headers->>'ce_dataschema')
+                           = ANY($5::text[]) AS is_known
+                  FROM parked WHERE consumer = $1 AND topic = $2) AS one
+         GROUP BY partition, key HAVING bool_and(waits OR is_known) AND bool_or(is_known)
+        """,
+        consumer,
+        topic,
+        list(WAITING),
+        list(UNKNOWN),
+        [f"{_base64(name.encode())} {_base64(schema.encode())}" for name, schema in schemas],
+    )
+    return [(row["partition"], row["key"]) for row in rows]
 
 
 async def parked_counts(connection: Connection, consumer: str) -> dict[str, int]:

@@ -49,6 +49,9 @@ class Cause(StrEnum):
     BEHIND = "behind"  # waits behind an earlier one of its stream
 
 
+UNKNOWN = frozenset({Cause.UNKNOWN_TYPE, Cause.UNKNOWN_VERSION})
+"""Nor with these: they are of a newer build."""
+
 Header = tuple[str, bytes | None]
 
 WAITING = frozenset({Cause.GAP, Cause.BEHIND})

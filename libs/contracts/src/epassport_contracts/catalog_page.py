@@ -30,7 +30,8 @@ events stay in order. Those on public topics are structured CloudEvents JSON ins
 its purpose open.
 
 A reader ignores members it does not know; a writer adds optional ones only. Old and new versions
-read each other, both ways; what would break that is a new event type.
+read each other, both ways; what would break that is a new event type. A reader of a public topic
+passes over types it does not know: the old one goes on being written beside them.
 """
 
 _KEPT = {
