@@ -38,12 +38,14 @@ async def load(connection: Connection, codec: EventCodec, streams: Collection[St
     return events
 
 
-async def is_known(connection: Connection, stream: StreamId) -> bool:
-    """Whether anything was ever recorded of it."""
-    known: bool = await connection.fetchval(
-        "SELECT EXISTS (SELECT 1 FROM streams WHERE stream_id = $1 AND version > 0)", stream
+async def are_known(connection: Connection, streams: Sequence[StreamId]) -> Sequence[bool]:
+    """Whether anything was ever recorded of each."""
+    rows = await connection.fetch(
+        "SELECT stream_id FROM streams WHERE stream_id = ANY($1::text[]) AND version > 0",
+        list(streams),
     )
-    return known
+    known = {row["stream_id"] for row in rows}
+    return [stream in known for stream in streams]
 
 
 async def load_with_answers(

@@ -4,65 +4,30 @@ Most events concern few of a service's readers, and each would otherwise send a 
 for every page. Such a move may be lost: it is made again.
 """
 
-import asyncio
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from epassport.commands import Token
 from epassport.database import Connection, Database
+from epassport.together import Together
 
 
-@dataclass(frozen=True)
-class _Move:
+class _Move(NamedTuple):
     reader: str
     seen: Token
     last: Token
-    moved: asyncio.Future[bool]
 
 
 class Passing:
-    """Moves that are asked for while one is on its way to the database go together in the next."""
-
     def __init__(self, database: Database) -> None:
-        self._database = database
-        self._asked: list[_Move] = []
-        self._moving: asyncio.Task[None] | None = None
+        self._moves = Together(database, _advance_all)
 
     async def move(self, reader: str, seen: Token, last: Token) -> bool:
         """seen: no start. False where somebody else has moved the checkpoint, or is about to."""
-        moved: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._asked.append(_Move(reader, seen, last, moved))
-        if self._moving is None:
-            self._moving = asyncio.create_task(self._move_all())
-        return await moved
-
-    async def _move_all(self) -> None:
-        try:
-            while self._asked:
-                await self._move_some()
-        finally:
-            self._moving = None
-
-    async def _move_some(self) -> None:
-        moves: list[_Move] = []
-        try:
-            async with self._database.connection() as connection:
-                moves, self._asked = self._asked, []
-                moved = await _advance_all(connection, moves)
-        except BaseException as fault:
-            if not moves:
-                moves, self._asked = self._asked, []
-            for move in moves:
-                if not move.moved.done():
-                    move.moved.set_exception(fault)
-            if not isinstance(fault, Exception):
-                raise
-            return
-        for move in moves:
-            if not move.moved.done():
-                move.moved.set_result(move.reader in moved)
+        return await self._moves.ask(_Move(reader, seen, last))
 
 
-async def _advance_all(connection: Connection, moves: list[_Move]) -> set[str]:
+async def _advance_all(connection: Connection, moves: Sequence[_Move]) -> Sequence[bool]:
     """Whose row another holds is not waited for: two replicas may come with the same rows."""
     rows = await connection.fetch(
         """
@@ -85,4 +50,5 @@ async def _advance_all(connection: Connection, moves: list[_Move]) -> set[str]:
         [str(move.seen.transaction_id) for move in moves],
         [move.seen.position for move in moves],
     )
-    return {row["reader"] for row in rows}
+    moved = {row["reader"] for row in rows}
+    return [move.reader in moved for move in moves]
