@@ -25,7 +25,7 @@ else:
 TRANSACTION_SECONDS = 1.0
 
 # The server's part of the bound: a statement, also one alone, and a client that stands still in
-# the middle. PostgreSQL has `transaction_timeout` only from 17 on.
+# the middle; `bound_transactions` adds the whole.
 _SERVER_SETTINGS = {
     "application_name": "epassport",
     "statement_timeout": str(round(TRANSACTION_SECONDS * 1000)),
@@ -38,8 +38,12 @@ _SERVER_SETTINGS = {
 _ENDED_BY_THE_SERVER = (
     asyncpg.QueryCanceledError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
     asyncpg.InternalClientError,
 )
+
+# What ends a transaction in time is in the client and above; this comes when they could not.
+WHOLE_TRANSACTION_SECONDS = 3.0
 
 MIGRATION_LOCK = 7_303_014
 
@@ -69,6 +73,16 @@ _ARRAYS = (
     "SELECT $1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bytea[], $6::boolean[],"
     " $7::timestamptz[], $8::date[]"
 )
+
+
+async def bound_transactions(
+    connection: "asyncpg.Connection[asyncpg.Record]", seconds: float
+) -> None:
+    """On the server, each as a whole, where it can (PostgreSQL 17): a client that stops between
+    preparing a statement and executing it looks to the server as if it were at work, and neither
+    a statement's bound nor an idle session's holds there."""
+    if connection.get_server_version().major >= 17:
+        await connection.execute(f"SET transaction_timeout = {round(seconds * 1000)}")
 
 
 class SchemaMismatch(Exception):
@@ -101,6 +115,7 @@ class Database:
             busy machine it is more than a statement may take; here it must not end a start."""
             await connection.prepare(_ARRAYS)
             await connection.execute(f"SET statement_timeout = {bound}")
+            await bound_transactions(connection, WHOLE_TRANSACTION_SECONDS)
 
         pool = await asyncpg.create_pool(
             dsn,

@@ -18,6 +18,7 @@ _PASSING = (
     pg.OperatorInterventionError,  # shutdown, statement timeout, cannot connect now
     pg.LockNotAvailableError,
     pg.IdleInTransactionSessionTimeoutError,
+    pg.TransactionTimeoutError,
     pg.ReadOnlySQLTransactionError,  # a failover: connected to what is now a replica
     pg.PostgresSystemError,
 )

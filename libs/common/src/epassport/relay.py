@@ -20,6 +20,7 @@ import structlog
 from epassport import metrics
 from epassport import signals as names
 from epassport.backoff import Backoff
+from epassport.database import bound_transactions
 from epassport.errors import Unsafe
 from epassport.faults import is_transient
 from epassport.kafka import KafkaClients
@@ -174,6 +175,7 @@ class _ShardRelay:
             },
         )
         try:
+            await bound_transactions(session, SESSION_IDLE_SECONDS)
             yield session
         finally:
             session.terminate()  # releases the lock at once, whatever the session is doing
