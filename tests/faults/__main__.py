@@ -16,15 +16,17 @@ from itertools import count
 from pathlib import Path
 
 from tests.faults.campaign import Result, play
-from tests.faults.cluster import APART, TOGETHER, Role, open_cluster
+from tests.faults.cluster import APART, TOGETHER, open_cluster
 from tests.faults.nemesis import why_not
 from tests.faults.planted import VARIABLE, Bug
+from tests.faults.replicas import Role
 from tests.faults.report import BUGS, PAGE, ROUNDS, Caught, Round, bugs, note, page, table
 from tests.faults.schedule import FAULTS, Schedule, schedule
 
 SEEDS = 3
 ROUNDS_FOR_A_BUG = 5
 UNDER = {
+    Bug.ANSWER_BEFORE_COMMIT: "kill -9 of a server",
     Bug.COMMIT_BEFORE_APPLY: "PostgreSQL: connections lost",
     Bug.DELETE_BEFORE_SEND: "Kafka: kill -9 of the broker",
     Bug.NO_FENCE: "a consumer paused beyond its session",

@@ -198,11 +198,11 @@ def _effects(seen: Observed) -> list[str]:
             how = "in another order" if same else f"{len(applied)} times of {len(expected[key])}"
             found.append(f"{key} had its effect {how}")
     on_topic = Counter(record.operation for record in seen.pictures)
-    applied = Counter(event.operation for event in seen.receiver if event.what == "picture")
+    effects = Counter(event.operation for event in seen.receiver if event.what == "picture")
     found += [
-        f"picture {operation}: {on_topic[operation]} records, {applied[operation]} effects"
-        for operation in on_topic.keys() | applied.keys()
-        if on_topic[operation] != applied[operation]
+        f"picture {operation}: {on_topic[operation]} records, {effects[operation]} effects"
+        for operation in on_topic.keys() | effects.keys()
+        if on_topic[operation] != effects[operation]
     ]
     stored = {event.operation for event in seen.sender if event.type == "Pictured"}
     found += [f"picture {operation} was not sent" for operation in stored - on_topic.keys()]

@@ -105,7 +105,11 @@ class Cluster:
 
 @asynccontextmanager
 async def open_cluster(
-    folder: Path, *, roles: Sequence[Role] = APART, environment: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    roles: Sequence[Role] = APART,
+    replicas: int = REPLICAS,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Cluster]:
     """Everything started and ready; everything gone at the end.
 
@@ -133,7 +137,7 @@ async def open_cluster(
             postgres, kafka, [],
         )  # fmt: skip
         await _prepare(cluster)
-        cluster.replicas += _replicas(cluster, roles, environment or {})
+        cluster.replicas += _replicas(cluster, roles, replicas, environment or {})
         closing.push_async_callback(_stop_all, cluster)
         for one in cluster.replicas:
             one.start()
@@ -151,12 +155,12 @@ async def _prepare(cluster: Cluster) -> None:
 
 
 def _replicas(
-    cluster: Cluster, roles: Sequence[Role], environment: Mapping[str, str]
+    cluster: Cluster, roles: Sequence[Role], replicas: int, environment: Mapping[str, str]
 ) -> list[Replica]:
     keys = paths_in(cluster.folder / "keys", EVERYBODY)
     found = []
     for role in roles:
-        for number in range(1, REPLICAS + 1):
+        for number in range(1, replicas + 1):
             port = free_port()
             found.append(
                 Replica(

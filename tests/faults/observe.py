@@ -69,7 +69,9 @@ async def mark(cluster: Cluster) -> Mark:
 
 
 async def observe(cluster: Cluster, since: Mark, operations: Sequence[Operation]) -> Observed:
-    stored, rows, replayed = {}, {}, {}
+    stored: dict[str, list[Stored]] = {}
+    rows: dict[str, Rows] = {}
+    replayed: dict[str, Rows] = {}
     everything = await read_records(cluster, since.offsets)
     records = [record for record in everything if not is_forged(record)]
     streams = [operation.stream for operation in operations]
@@ -189,10 +191,12 @@ async def _keys(
 
 
 async def _poison_left(cluster: Cluster, forged: Iterable[RawRecord]) -> list[str]:
-    """Which poison some consumer of its topic did not park."""
+    """Which poison some consumer of its topic did not park, for an operator to discard."""
     async with connected(cluster.dsn("receiver")) as connection:
         rows = await connection.fetch(
-            "SELECT consumer, topic, partition, record_offset FROM parked WHERE headers ? $1",
+            "SELECT consumer, topic, partition, record_offset FROM parked WHERE headers ? $1"
+            " UNION ALL"
+            " SELECT consumer, topic, partition, record_offset FROM discarded WHERE headers ? $1",
             BY_NEMESIS,
         )
     parked = {tuple(row) for row in rows}
@@ -219,7 +223,9 @@ async def _live_and_replayed(
 ) -> tuple[dict[str, Rows], dict[str, Rows]]:
     """Each table as it is and as it is made anew in a schema of its own; of these streams."""
     tables = [f"{t}_v{m.version}" for m in declared.read_models for t in m.tables]
-    live = {table: await _rows(connection, f"public.{table}", streams) for table in tables}
+    live: dict[str, Rows] = {
+        table: await _rows(connection, f"public.{table}", streams) for table in tables
+    }
     await connection.execute(f"DROP SCHEMA IF EXISTS {REPLAY} CASCADE; CREATE SCHEMA {REPLAY}")
     for table in tables:
         made = f"CREATE TABLE {REPLAY}.{table} (LIKE public.{table} INCLUDING ALL)"
@@ -232,7 +238,9 @@ async def _live_and_replayed(
             at = Token(events[-1].transaction_id, events[-1].position)
             await fill(model, connection, [e for e in events if type(e.fact) in model.projections])
         await fill(model, connection, _foreign(model, records))
-    again = {table: await _rows(connection, f"{REPLAY}.{table}", streams) for table in tables}
+    again: dict[str, Rows] = {
+        table: await _rows(connection, f"{REPLAY}.{table}", streams) for table in tables
+    }
     await connection.execute(f"DROP SCHEMA {REPLAY} CASCADE")
     return live, again
 

@@ -3,20 +3,31 @@
 The environment of a test's own process names the bug; nothing of this is in the product.
 """
 
+import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
-from epassport import readmodel, relay, store
+import asyncpg
+
+from epassport import Recorded, readmodel, relay, store
 from epassport.applying import Applier
+from epassport.commands import Envelope, Outcome
 from epassport.database import Connection
+from epassport.decider import StreamId
+from epassport.group import Group
 from epassport.outbox import OutboxRow, forget
+from epassport.sending import Sender
+from epassport.slices import Slot
 
 VARIABLE = "EPASSPORT_FAULTS_PLANTED"
+COMMITS_LATE_SECONDS = 0.05
 
 
 class Bug(StrEnum):
+    ANSWER_BEFORE_COMMIT = "answer-before-commit"
     COMMIT_BEFORE_APPLY = "commit-before-apply"
     DELETE_BEFORE_SEND = "delete-before-send"
     NO_FENCE = "no-fence"
@@ -30,14 +41,38 @@ def plant() -> None:
         _PLANT[Bug(name)]()
 
 
+def _answer_before_commit() -> None:
+    """Whoever asked is answered when all is written, and the commit follows."""
+    following: set[asyncio.Task[list[Outcome]]] = set()
+
+    async def attempt(self: Group, envelopes: Sequence[Envelope]) -> list[Outcome]:
+        written: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+
+        async def commit() -> list[Outcome]:
+            async with self._database.transaction() as connection:
+                written.set_result(await self.run(connection, envelopes))
+                await asyncio.sleep(COMMITS_LATE_SECONDS)
+            return written.result()
+
+        committing = asyncio.create_task(commit())
+        following.add(committing)
+        committing.add_done_callback(following.discard)
+        await asyncio.wait({committing, written}, return_when=asyncio.FIRST_COMPLETED)
+        return written.result() if written.done() else committing.result()
+
+    Group._attempt = attempt  # type: ignore[method-assign]
+
+
 def _commit_before_apply() -> None:
     """The offset is stored by itself, before what it stands for."""
     move, in_one = Applier._move_offset, Applier._in_one
 
-    async def moved_before(self: Applier, *_: Any) -> None:
+    async def moved_before(
+        self: Applier, connection: Connection, partition: int, expected: int, next_offset: int
+    ) -> None:
         pass
 
-    async def in_two(self: Applier, partition: int, expected: int, slots: Sequence[Any]) -> int:
+    async def in_two(self: Applier, partition: int, expected: int, slots: Sequence[Slot]) -> int:
         async with self._database.transaction() as connection:
             await move(self, connection, partition, expected, slots[-1].raw.offset + 1)
         return await in_one(self, partition, expected, slots)
@@ -47,9 +82,15 @@ def _commit_before_apply() -> None:
 
 
 def _delete_before_send() -> None:
-    async def send(self: Any, session: Any, sender: Any, rows: Sequence[OutboxRow]) -> None:
+    async def send(
+        self: relay._ShardRelay,
+        session: "asyncpg.Connection[asyncpg.Record]",
+        sender: Sender,
+        rows: Sequence[OutboxRow],
+    ) -> None:
         await forget(session, [row.position for row in rows])
-        sent = await relay._touching(session, sender.send([self._wire.record(r) for r in rows]))
+        sending = sender.send([self._wire.record(row) for row in rows])
+        sent = await relay._touching(session, sending, within=relay.SEND_SECONDS)
         if sent.fault is not None:
             raise relay.SendFailed from sent.fault
 
@@ -60,7 +101,7 @@ def _no_fence() -> None:
     """The stored offset is set to what this worker has done, whatever others did meanwhile."""
 
     async def move(
-        self: Applier, connection: Connection, partition: int, _expected: int, next_offset: int
+        self: Applier, connection: Connection, partition: int, expected: int, next_offset: int
     ) -> None:
         await connection.execute(
             "UPDATE consumer_offsets SET next_offset = $4"
@@ -75,8 +116,10 @@ def _no_transaction_id_rule() -> None:
     """An event carries its own transaction's id, also where the stream's last one is higher."""
     lock_streams = store.lock_streams
 
-    async def lock(connection: Connection, *streams: Any) -> dict[Any, store.Head]:
-        heads = await lock_streams(connection, *streams)
+    async def lock(
+        connection: Connection, written: Collection[StreamId], read: Collection[StreamId] = ()
+    ) -> dict[StreamId, store.Head]:
+        heads = await lock_streams(connection, written, read)
         own = int(await connection.fetchval("SELECT pg_current_xact_id()::text"))
         return {
             stream: store.Head(head.version, head.sequence, own) for stream, head in heads.items()
@@ -86,10 +129,16 @@ def _no_transaction_id_rule() -> None:
 
 
 def _no_waves() -> None:
-    readmodel.waves = lambda events, _folding: [list(events)]
+    def one_wave(
+        events: readmodel.Wave, folding: Mapping[type, object] = MappingProxyType({})
+    ) -> list[list[Recorded[Any]]]:
+        return [list(events)]
+
+    readmodel.waves = one_wave
 
 
 _PLANT = {
+    Bug.ANSWER_BEFORE_COMMIT: _answer_before_commit,
     Bug.COMMIT_BEFORE_APPLY: _commit_before_apply,
     Bug.DELETE_BEFORE_SEND: _delete_before_send,
     Bug.NO_FENCE: _no_fence,

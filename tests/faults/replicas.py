@@ -15,6 +15,7 @@ import aiohttp
 from epassport_sandbox.processes import Child
 
 RESTART_SECONDS = 0.5
+LOOK_SECONDS = 0.2
 PROBE_SECONDS = 2.0
 GRACE = timedelta(seconds=5)
 
@@ -76,6 +77,14 @@ class Replica:
 
     def let_up(self) -> None:
         self.down.set()
+
+    async def start_anew(self, http: aiohttp.ClientSession, added: Mapping[str, str]) -> None:
+        """With this beside its environment; returns when it is ready."""
+        before = len(self.ends)
+        self.added = dict(added)
+        self.signal(signal.SIGTERM)
+        while len(self.ends) == before or not await self.is_ready(http):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def is_ready(self, http: aiohttp.ClientSession) -> bool:
         bound = aiohttp.ClientTimeout(total=PROBE_SECONDS)

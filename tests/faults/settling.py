@@ -52,6 +52,7 @@ async def _in_database(cluster: Cluster, service: str) -> list[str]:
             """,
             BY_NEMESIS,
         )
+    assert row is not None
     return [f"{left} {name} of the {service}" for name, left in row.items() if left]
 
 
