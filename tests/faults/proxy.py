@@ -48,10 +48,14 @@ class _Connection:
     def reset(self) -> None:
         """RST rather than FIN: the other side gets an error in the middle of whatever it does."""
         for writer in (self.near, self.far):
-            end = writer.get_extra_info("socket")
-            with contextlib.suppress(OSError):
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            writer.transport.abort()
+            reset(writer)
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    end = writer.get_extra_info("socket")
+    with contextlib.suppress(OSError):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 class Proxy:
@@ -117,7 +121,7 @@ class Proxy:
     async def _pump(
         self, connection: _Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        with contextlib.suppress(OSError):
+        try:
             while chunk := await reader.read(CHUNK):
                 await self._delay(len(chunk))
                 if connection.is_dead:
@@ -133,6 +137,9 @@ class Proxy:
                 await writer.drain()
             if not connection.is_dead:
                 writer.close()
+        except OSError:
+            if not connection.is_dead:  # a process that is killed with octets unread sends a reset
+                connection.reset()
 
     async def _delay(self, octets: int) -> None:
         trouble = self._trouble

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from epassport_sandbox.ports import HOST, free_port
-from tests.faults.proxy import Proxy, Trouble
+from tests.faults.proxy import Proxy, Trouble, reset
 
 SOON = 5.0
 A_WHILE = 0.2
@@ -77,6 +77,22 @@ async def test_a_lost_connection_is_reset_and_new_ones_are_refused_until_it_heal
         assert await one.ask(b"healed") == b"healed"
 
 
+async def test_who_is_killed_with_something_unread_is_gone_for_the_other_side_too() -> None:
+    accepted: asyncio.Queue[asyncio.StreamReader] = asyncio.Queue()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.put_nowait(reader)
+
+    port = free_port()
+    server = await asyncio.start_server(accept, HOST, port)
+    async with server, Proxy(free_port(but_not=port), port) as proxy, line(proxy) as one:
+        async with asyncio.timeout(SOON):
+            other = await accepted.get()
+            reset(one.writer)
+            with pytest.raises(ConnectionResetError):
+                await other.read()
+
+
 async def test_a_half_open_connection_swallows_all_and_stays_dead(proxy: Proxy) -> None:
     async with line(proxy) as one:
         assert await one.ask(b"before") == b"before"
@@ -112,3 +128,17 @@ async def test_latency_is_added_to_what_passes(proxy: Proxy) -> None:
         began = clock.time()
         assert await one.ask(b"late") == b"late"
         assert clock.time() - began >= 0.2
+
+
+async def test_a_slow_line_passes_so_many_octets_a_second_until_it_heals(proxy: Proxy) -> None:
+    clock = asyncio.get_running_loop()
+    message = b"a" * 50_000
+    proxy.set(Trouble(bytes_per_second=100_000))
+    async with line(proxy) as one:
+        began = clock.time()
+        assert await one.ask(message) == message
+        slow = clock.time() - began
+        proxy.heal()
+        began = clock.time()
+        assert await one.ask(message) == message
+        assert slow >= 0.5 > clock.time() - began
