@@ -84,6 +84,7 @@ lint: $(VENV)
 
 types: $(VENV)
 	$(BIN)/mypy $(SOURCES)
+	$(BIN)/mypy -p tests.faults
 
 walls: $(VENV)
 	$(BIN)/lint-imports --no-logo

@@ -81,6 +81,10 @@ async def _settle(cluster: Cluster, result: Result, healed: float) -> list[str]:
     except StillMoving as still:
         return [str(still)]
     result.lag_seconds = asyncio.get_running_loop().time() - healed
+    try:
+        await cluster.until_ready(within=LAG_GONE)
+    except TimeoutError as missing:
+        return [str(missing)]
     return []
 
 

@@ -1,8 +1,10 @@
 """What the nemesis puts on the topics: records again, records in another order, poison."""
 
 import asyncio
+import os
 import random
-from collections.abc import AsyncIterator, Sequence
+import sys
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -10,12 +12,14 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 
 from epassport.kafka import KafkaClients, KafkaSettings
+from epassport.operations import Place
 from epassport.outbox import SHARDS, OutboxRow, forget, lock_shard, read_shard
 from epassport.records import RawRecord
 from tests.faults.cluster import Cluster
 from tests.faults.observe import (
     BY_NEMESIS,
     COUNTS,
+    HEARD_BY,
     PICTURES,
     Offsets,
     connected,
@@ -27,22 +31,25 @@ LOOK_SECONDS = 0.05
 WAITS_FOR_LOCK_SECONDS = 10.0
 
 
-async def repeat(cluster: Cluster, since: Offsets, share: float, draw: random.Random) -> None:
+async def repeat(cluster: Cluster, since: Offsets, share: float, draw: random.Random) -> int:
     """As a relay does that was killed between sending and deleting, but of anything ever sent.
 
-    Each key's repeats keep their order, which every relay keeps.
+    Each key's repeats keep their order, which every relay keeps. Returns how many.
     """
     records = [one for one in await read_records(cluster, since) if not is_forged(one)]
     chosen = [record for record in records if draw.random() < share]
     async with _producer(cluster) as producer:
         await _send(producer, chosen)
+    return len(chosen)
 
 
-async def reorder(cluster: Cluster, seconds: float, draw: random.Random) -> None:
+async def reorder(cluster: Cluster, seconds: float, draw: random.Random) -> int:
     """For a while the shards belong to a relay that shuffles what it sends, and sends it twice.
 
-    The real relays give a shard up when their session is ended.
+    The real relays give a shard up when their session is ended. Returns how many records stood
+    beside others and could so lose their place.
     """
+    shuffled_records = 0
     async with connected(cluster.dsn("sender")) as session, _producer(cluster) as producer:
         shards = [shard for shard in range(SHARDS) if await _take(session, shard)]
         until = asyncio.get_running_loop().time() + seconds
@@ -52,7 +59,9 @@ async def reorder(cluster: Cluster, seconds: float, draw: random.Random) -> None
                 shuffled = draw.sample([*rows, *rows], 2 * len(rows))
                 await _send(producer, [_record(row) for row in shuffled])
                 await forget(session, [row.position for row in rows])
+                shuffled_records += len(rows) if len(rows) > 1 else 0
             await asyncio.sleep(LOOK_SECONDS * 6)  # so that there is something to shuffle
+    return shuffled_records
 
 
 async def _take(session: "asyncpg.Connection[asyncpg.Record]", shard: int) -> bool:
@@ -74,6 +83,52 @@ async def poison(cluster: Cluster, records: int, draw: random.Random) -> None:
     """Under keys of nobody, and of every kind that can be read as little as that."""
     async with _producer(cluster) as producer:
         await _send(producer, [_poison(draw) for _ in range(records)])
+
+
+async def hold(cluster: Cluster, stream: str) -> list[Place]:
+    """Poison under the stream's own key, on each topic: all that follows there is held back.
+
+    Returns who will have parked it, and where.
+    """
+    headers = [(BY_NEMESIS, b"1"), ("ce_sequence", None)]
+    places = []
+    async with _producer(cluster) as producer:
+        for topic, consumers in HEARD_BY.items():
+            at = await producer.send_and_wait(topic, b"{}", key=stream.encode(), headers=headers)
+            places += [Place(one, topic, at.partition, at.offset) for one in consumers]
+    return places
+
+
+async def discard(cluster: Cluster, places: Iterable[Place]) -> None:
+    """As an operator does it, as soon as it is parked and until it is done."""
+    async with connected(cluster.dsn("receiver")) as database:
+        for place in places:
+            while not await _is_in(database, "discarded", place):
+                if await _is_in(database, "parked", place):
+                    await _operate(cluster, "discard", place)
+                await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _is_in(database: "asyncpg.Connection[asyncpg.Record]", table: str, place: Place) -> bool:
+    found: bool = await database.fetchval(
+        f"SELECT EXISTS (SELECT FROM {table} WHERE consumer = $1 AND topic = $2"
+        " AND partition = $3 AND record_offset = $4)",
+        *place.as_target().values(),
+    )
+    return found
+
+
+async def _operate(cluster: Cluster, order: str, place: Place) -> None:
+    where = [str(value) for value in place.as_target().values()]
+    why = ["--operator", "nemesis", "--reason", "made up by the nemesis"]
+    with (cluster.folder / "operate.log").open("ab") as log:
+        operator = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.faults.receiver", "operate", order, *where, *why),
+            env={**os.environ, **cluster.of("receiver.consume", "receiver.all")[0].environment},
+            stdout=log,
+            stderr=log,
+        )
+        await operator.wait()
 
 
 def _poison(draw: random.Random) -> RawRecord:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import psutil
 
+from epassport.operations import Place
 from epassport_sandbox.processes import Child
 from tests.faults.cluster import Cluster
 from tests.faults.crossing import cross
-from tests.faults.forgery import poison, reorder, repeat
+from tests.faults.forgery import discard, hold, poison, reorder, repeat
 from tests.faults.load import Load
 from tests.faults.observe import Mark
 from tests.faults.replicas import Replica
@@ -24,6 +25,7 @@ from tests.faults.schedule import (
     Clock,
     Cross,
     Disk,
+    Hold,
     Kill,
     Network,
     Pause,
@@ -41,6 +43,7 @@ FAKETIME = (
 INJECTED = "(INJECTED)"  # strace's mark
 JUMP_SECONDS = 1.2
 UP_AGAIN_SECONDS = 30.0
+DISCARD_SECONDS = 60.0
 
 
 def why_not(acts: Sequence[Act]) -> str | None:
@@ -63,6 +66,8 @@ class Nemesis:
         self._load = load
         self._since = since
         self._random = random.Random(seed)
+        self._struck: list[Replica] = []
+        self._held: list[Place] = []
         self.missed: list[str] = []
 
     async def carry_out(self, schedule: Schedule) -> None:
@@ -93,26 +98,34 @@ class Nemesis:
             case Clock():
                 return self._clock(act)
             case Repeat(share):
-                return repeat(self._cluster, self._since.offsets, share, self._random)
+                repeated = repeat(self._cluster, self._since.offsets, share, self._random)
+                return self._forge(repeated, "no record was there to be repeated")
             case Reorder(seconds):
-                return reorder(self._cluster, seconds, self._random)
+                reordered = reorder(self._cluster, seconds, self._random)
+                return self._forge(reordered, "no two records were there to be put out of order")
             case Poison(records):
                 return poison(self._cluster, records, self._random)
+            case Hold(pick):
+                return self._hold(pick)
             case Cross(times):
                 return self._cross(times)
 
     async def _kill(self, act: Kill) -> None:
-        victim = self._victim(act.roles, act.pick)
+        if (victim := self._victim(act)) is None:
+            return
         victim.hold_down()
         victim.signal(signal.SIGKILL)
         await asyncio.sleep(act.down_seconds)
         victim.let_up()
+        self._struck.remove(victim)
 
     async def _pause(self, act: Pause) -> None:
-        victim = self._victim(act.roles, act.pick)
+        if (victim := self._victim(act)) is None:
+            return
         victim.signal(signal.SIGSTOP)
         await asyncio.sleep(act.seconds)
         victim.signal(signal.SIGCONT)
+        self._struck.remove(victim)
 
     async def _network(self, act: Network) -> None:
         proxies = {"kafka": self._cluster.kafka_proxy, "postgres": self._cluster.postgres_proxy}
@@ -135,7 +148,7 @@ class Nemesis:
         tracer = await asyncio.create_subprocess_exec(
             *("strace", "-f", "-qq", "-e", "signal=none", "-o", str(seen)),
             *("-e", f"trace={act.syscall}"),
-            *("-e", f"inject={act.syscall}:error={act.error}:when={act.when}"),
+            *("-e", f"inject={act.syscall}:error={act.error}:when={act.when}{'+' * act.lasts}"),
             *(word for process in family for word in ("-p", str(process.pid))),
             stderr=asyncio.subprocess.DEVNULL,
         )
@@ -148,32 +161,33 @@ class Nemesis:
 
     async def _clock(self, act: Clock) -> None:
         """The replica is started anew under libfaketime, which reads its offset from a file."""
-        victim = self._victim(act.roles, act.pick)
+        if (victim := self._victim(act)) is None:
+            return
         offset = self._cluster.folder / f"{victim.name}.offset"
         offset.write_text("+0\n")
-        victim.added = {
+        faked = {
             "LD_PRELOAD": str(_faketime()),
             "FAKETIME_TIMESTAMP_FILE": str(offset),
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
-        victim.signal(signal.SIGTERM)
-        await self._until_up_again(victim)
-        for seconds in act.offsets_seconds:
-            await asyncio.sleep(JUMP_SECONDS)
-            offset.write_text(f"{seconds:+d}\n")
-
-    async def _until_up_again(self, victim: Replica) -> None:
-        """It need not come up: then its end is the platform's business, not ours."""
-        before = len(victim.ends)
-
-        async def is_up_again() -> bool:
-            return len(victim.ends) > before and await victim.is_ready(self._cluster.http)
-
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(UP_AGAIN_SECONDS):
-                while not await is_up_again():  # noqa: ASYNC110 - a process does not tell
-                    await asyncio.sleep(0.2)
+                await victim.start_anew(self._cluster.http, faked)
+        except TimeoutError:
+            self.missed.append(f"{victim.name} did not come up with a clock of its own")
+            return
+        for seconds in act.offsets_seconds:
+            offset.write_text(f"{seconds:+d}\n")
+            await asyncio.sleep(JUMP_SECONDS)
+
+    async def _forge(self, forging: Awaitable[int], none: str) -> None:
+        if not await forging:
+            self.missed.append(none)
+
+    async def _hold(self, pick: int) -> None:
+        busy = self._load.busy
+        self._held += await hold(self._cluster, f"tally/{busy[pick % len(busy)]}")
 
     async def _cross(self, times: int) -> None:
         crossed = [await cross(self._cluster, self._load) for _ in range(times)]
@@ -181,6 +195,14 @@ class Nemesis:
             self.missed.append("no transaction overtook another")
 
     async def _heal(self) -> None:
+        await self._heal_all_but_streams()
+        try:
+            async with asyncio.timeout(DISCARD_SECONDS):
+                await discard(self._cluster, self._held)
+        except TimeoutError:
+            self.missed.append("what was to hold a stream could not be discarded")
+
+    async def _heal_all_but_streams(self) -> None:
         self._cluster.kafka_proxy.heal()
         self._cluster.postgres_proxy.heal()
         for server in ("postgres", "kafka"):
@@ -193,13 +215,20 @@ class Nemesis:
                 one.added = {}
                 one.signal(signal.SIGTERM)
 
-    def _victim(self, roles: Sequence[str], pick: int) -> Replica:
-        replicas = self._cluster.of(*roles)
-        return replicas[pick % len(replicas)]
+    def _victim(self, act: Kill | Pause | Clock) -> Replica | None:
+        """One that is up and under no other blow; where there is none, this one has missed."""
+        of_these = self._cluster.of(*act.roles)
+        up = [one for one in of_these if one.pid is not None and one not in self._struck]
+        if not up:
+            self.missed.append(f"nobody was up: {type(act).__name__} of {', '.join(act.roles)}")
+            return None
+        self._struck.append(up[act.pick % len(up)])
+        return self._struck[-1]
 
     def _child(self, server: str) -> Child:
-        servers = {"kafka": self._cluster.kafka_server, "postgres": self._cluster.postgres_server}
-        return servers[server].child
+        if server == "kafka":
+            return self._cluster.kafka_server.child
+        return self._cluster.postgres_server.child
 
     async def _start(self, server: str) -> None:
         await (self._cluster.start_kafka() if server == "kafka" else self._cluster.start_postgres())

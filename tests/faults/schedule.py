@@ -22,6 +22,10 @@ RELAYS = ("sender.relay", "receiver.relay", "sender.all", "receiver.all")
 SERVERS = ("sender.serve", "sender.all")
 PROJECTORS = ("sender.project", "receiver.project", "sender.all", "receiver.all")
 WORKERS = ("sender.work", "sender.all")
+STAMPERS = (*RELAYS, *WORKERS)
+"""Beside servers, who else reads a clock: a worker for its answer, a relay for its records, which
+the broker refuses from the future."""
+
 ANYBODY = ()
 
 
@@ -57,12 +61,16 @@ class Restart:
 
 @dataclass(frozen=True)
 class Disk:
-    """PostgreSQL's `syscall` fails with `error`, the `when`-th of each process from now on."""
+    """PostgreSQL's `syscall` fails with `error`, the `when`-th of each process from now on.
+
+    lasts: so do all that come after it, until it is healed
+    """
 
     syscall: str
     error: str
     when: int
     seconds: float
+    lasts: bool
 
 
 @dataclass(frozen=True)
@@ -94,13 +102,20 @@ class Poison:
 
 
 @dataclass(frozen=True)
+class Hold:
+    """A busy stream is held by poison under its own key; discarded when all else is healed."""
+
+    pick: int
+
+
+@dataclass(frozen=True)
 class Cross:
     """So often, a transaction with a low id commits after one with a high one (`crossing.py`)."""
 
     times: int
 
 
-Act = Kill | Pause | Network | Restart | Disk | Clock | Repeat | Reorder | Poison | Cross
+Act = Kill | Pause | Network | Restart | Disk | Clock | Repeat | Reorder | Poison | Hold | Cross
 
 
 @dataclass(frozen=True)
@@ -185,15 +200,25 @@ def _restart(server: str, signal: Signals) -> Callable[[random.Random], list[Blo
     return lambda draw: [Blow(draw.uniform(1, 3), Restart(server, signal, draw.uniform(0, 1.5)))]
 
 
-def _disk(syscall: str, error: str) -> Callable[[random.Random], list[Blow]]:
+def _disk(
+    syscall: str, error: str, *, lasts: bool = False
+) -> Callable[[random.Random], list[Blow]]:
     return lambda draw: [
-        Blow(draw.uniform(0.5, 1.5), Disk(syscall, error, draw.randint(1, 4), 3.0))
+        Blow(draw.uniform(0.5, 1.5), Disk(syscall, error, draw.randint(1, 4), 3.0, lasts))
     ]
 
 
 def _clock(draw: random.Random) -> list[Blow]:
-    jumps = [draw.choice((-86_400, -3_600, -7, 7, 3_600, 86_400)) for _ in range(3)]
-    return [Blow(draw.uniform(0.2, 0.6), Clock(ANYBODY, draw.randrange(100), jumps)) for _ in "ab"]
+    return [
+        Blow(draw.uniform(0.2, 0.6), Clock(roles, draw.randrange(100), _jumps(draw)))
+        for roles in (SERVERS, STAMPERS)
+    ]
+
+
+def _jumps(draw: random.Random) -> list[int]:
+    """One of a day, forth or back: tokens live shorter, and the broker's patience is shorter."""
+    jumps = [draw.choice((-86_400, 86_400)), draw.choice((-3_600, 3_600)), draw.choice((-7, 7))]
+    return draw.sample(jumps, len(jumps))
 
 
 def _repeats(draw: random.Random) -> list[Blow]:
@@ -205,7 +230,8 @@ def _reorder(draw: random.Random) -> list[Blow]:
 
 
 def _poison(draw: random.Random) -> list[Blow]:
-    return [Blow(at, Poison(draw.randint(2, 6))) for at in (1.0, 2.5, 4.0)]
+    blows = [Blow(at, Poison(draw.randint(2, 6))) for at in (1.0, 2.5, 4.0)]
+    return [*blows, Blow(draw.uniform(0.5, 2), Hold(draw.randrange(100)))]
 
 
 def _crossings(draw: random.Random) -> list[Blow]:
@@ -225,6 +251,7 @@ def _everything(draw: random.Random) -> list[Blow]:
             _restart("kafka", SIGKILL),
             _restart("postgres", SIGKILL),
             _repeats,
+            _poison,
         ],
         3,
     )
@@ -257,7 +284,9 @@ FAULTS: Mapping[str, Fault] = {
     "PostgreSQL: restarted": Fault(_restart("postgres", SIGINT)),
     "PostgreSQL: kill -9 of the server": Fault(_restart("postgres", SIGKILL)),
     "PostgreSQL: fsync fails (EIO)": Fault(_disk("fdatasync,fsync", "EIO")),
-    "PostgreSQL: disk full (ENOSPC)": Fault(_disk("pwrite64,pwritev,fallocate", "ENOSPC")),
+    "PostgreSQL: disk full (ENOSPC)": Fault(
+        _disk("pwrite64,pwritev,fallocate", "ENOSPC", lasts=True)
+    ),
     "clocks jump": Fault(_clock),
     "records repeated on the topics": Fault(_repeats),
     "records out of order and repeated": Fault(_reorder, seconds=7),

@@ -11,13 +11,16 @@ import pytest_asyncio
 from epassport_sandbox.errors import StackUnavailable
 from tests.faults.campaign import play
 from tests.faults.cluster import TOGETHER, Cluster, open_cluster
-from tests.faults.nemesis import why_not
-from tests.faults.schedule import FAULTS, schedule
+from tests.faults.load import Load
+from tests.faults.nemesis import Nemesis, why_not
+from tests.faults.observe import BEGINNING
+from tests.faults.schedule import FAULTS, Blow, Pause, Schedule, schedule
 
 pytestmark = pytest.mark.stack
 
 SEED = 1
 QUICK = (
+    "kill -9 of a server",
     "SIGSTOP of anybody",
     "Kafka: connections lost",
     "PostgreSQL: cut in a message",
@@ -45,6 +48,14 @@ async def test_the_invariants_hold_under(cluster: Cluster, fault: str) -> None:
     result = await play(cluster, plan)
     assert result.acknowledged > 0
     assert result.holds, "\n".join([*result.lines(), f"logs: {cluster.folder}"])
+
+
+async def test_a_blow_that_finds_nobody_standing_has_missed(cluster: Cluster) -> None:
+    """Three at once on two replicas."""
+    blows = [Blow(0, Pause(("sender.all",), pick=0, seconds=0.2))] * 3
+    nemesis = Nemesis(cluster, Load(cluster, "nobody"), BEGINNING, "nobody")
+    await nemesis.carry_out(Schedule("three at once", SEED, blows, seconds=1, twice=0))
+    assert nemesis.missed == ["nobody was up: Pause of sender.all"]
 
 
 def test_what_is_run_here_is_part_of_the_long_run() -> None:
