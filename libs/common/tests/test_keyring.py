@@ -23,7 +23,7 @@ from epassport.errors import Erased, GroupConflict, KeyPending, Poison, Unsafe
 from epassport.group import Group
 from epassport.key_messages import KeySet, make_messages, record_keys
 from epassport.key_wrapping import KeyWrapping
-from epassport.keyring import GENERATION, SealingKeys, SubjectKeyring
+from epassport.keyring import FIRST_GENERATION, SealingKeys, SubjectKeyring
 from epassport.keyring_stream import KEYRING, KeysDestroyed, destroy_on_order
 from epassport.keystore import KeyStore
 from epassport.opening import InRecord, Look, open_for, open_in_task, who_looked
@@ -255,7 +255,7 @@ async def test_the_first_key_wins(parties: Parties, holder: UUID) -> None:
     other = make_messages(
         holder,
         ENROLLMENT,
-        GENERATION,
+        FIRST_GENERATION,
         {IDENTITY: new_data_key(), ACCESS: new_data_key()},
         trust=parties.trust,
         signer=parties.stores[ENROLLMENT].signer(SigningPurpose.SUBJECT_KEY),
@@ -377,7 +377,7 @@ async def test_after_erasure_nothing_opens_and_no_key_comes_back(
     assert await cards.open(holder, envelope) == NUMBER
     sent = await parties[ENROLLMENT].destroy(holder)
     assert sorted(sent) == sorted(message.record_key() for message in keys.messages)
-    assert sent == record_keys(holder, ENROLLMENT, GENERATION)
+    assert sent == record_keys(holder, ENROLLMENT, FIRST_GENERATION)
     assert await parties[CARDS].destroy(holder) == []
     assert await parties[ENROLLMENT].destroy(holder) == []
     for party in (enrollment, cards):
@@ -668,7 +668,7 @@ async def test_opened_messages_are_remembered_by_their_octets_up_to_a_limit(
     for event in (first, second):
         about = replace(nobody, subject=event.subject)
         opened = wrapping.open_received(about, event.message)
-        assert opened == {IDENTITY: keys.keys[event.subject, IDENTITY]}
+        assert opened == {IDENTITY: keys.keys[event.subject, IDENTITY].octets}
     assert [is_remembered(event) for event in (first, second)] == [False, True]
     wrapping.forget(second.message)
     assert not is_remembered(second)

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
-import asyncpg
 import pytest
 import pytest_asyncio
+from backups import all_sent, as_it_was
 from kafka_notes import (
     AT,
     Notes,
@@ -26,17 +26,19 @@ from kafka_notes import (
     write,
 )
 from shelf_aggregate import PutBox
+from shelf_service import SECRETS
 from shelf_store import SERVICE, catalog, envelope, group_of, opened, rows, shelves
 
 from epassport import restore
 from epassport.actor import service_actor
 from epassport.database import Database
 from epassport.errors import EndsProcess, Unsafe
+from epassport.keyring import SubjectKeyring
+from epassport.keystore import KeyStore
 from epassport.operations import Order
-from epassport.own_topics import OwnTopics
+from epassport.own_topics import Compared, OwnTopics
 from epassport.progress import Progress
 from epassport.projector import projector
-from epassport.relay import Relay
 from epassport.restore import (
     accept,
     advance_transaction_ids,
@@ -44,6 +46,7 @@ from epassport.restore import (
     rewind_offsets,
 )
 from epassport.signals import Signals
+from epassport.trustfile import TrustContent, TrustFile
 from epassport_contracts.registry import Topic
 from epassport_sandbox.postgres import EmbeddedPostgres
 from epassport_sandbox.scratch import scratch_folder
@@ -60,6 +63,13 @@ async def db(database: str) -> AsyncIterator[Database]:
 
 def order() -> Order:
     return Order(uuid4(), service_actor("operator"), "entered again from the topic")
+
+
+def keyring() -> SubjectKeyring:
+    """Of a service that sends and gets no keys."""
+    content = TrustContent(issuer="test", sandbox=True, issued_at=AT, signing_keys=(), hpke_keys=())
+    keystore = KeyStore(SERVICE, {}, SECRETS, sandbox=True)
+    return SubjectKeyring(SERVICE, keystore, TrustFile(content), lambda: AT)
 
 
 async def put_boxes(db: Database, *names: str) -> None:
@@ -138,22 +148,6 @@ async def test_ids_that_are_too_far_behind_are_told_with_what_to_run(
     assert await advance_transaction_ids(database, Progress()) == 0
 
 
-@asynccontextmanager
-async def as_it_was(db: Database, database: str, stack: Stack) -> AsyncIterator[str]:
-    """A copy of the database as it is now, file by file, to be gone back to later."""
-    name = f"copy_{uuid4().hex}"
-    await db.pool.expire_connections()
-    await db.close()
-    admin = await asyncpg.connect(stack.postgres.dsn("postgres"))
-    try:
-        source = database.rpartition("/")[2]
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {source}")
-        yield stack.postgres.dsn(name)
-    finally:
-        await admin.close()
-        await stack.postgres.drop_database(name)
-
-
 async def test_what_the_store_has_lost_is_kept_for_an_operator_and_no_sequence_means_two_facts(
     db: Database, database: str, stack: Stack
 ) -> None:
@@ -162,13 +156,11 @@ async def test_what_the_store_has_lost_is_kept_for_an_operator_and_no_sequence_m
     topic = await new_topic(kafka)
     await rows(db, "INSERT INTO streams (stream_id, version, sequence) VALUES ('a', 2, 2)")
     await put_out(database, topic, [("a", 1, "a1")])
-    async with relaying(database, kafka):
-        await until(lambda: _sent(database))
+    await all_sent(database, kafka)
     await put_out(database, topic, [("a", 2, "a2")])
     async with as_it_was(db, database, stack) as copy:
         await put_out(database, topic, [("a", 3, "a3"), ("b", 1, "b1")])
-        async with relaying(database, kafka):
-            await until(lambda: _sent(database))
+        await all_sent(database, kafka)
         restored = await Database.connect(copy)
         try:
             assert await waiting_in_outbox(copy) == 1
@@ -176,11 +168,11 @@ async def test_what_the_store_has_lost_is_kept_for_an_operator_and_no_sequence_m
                 consumer = clients_of(kafka).reader()
                 await consumer.start()
                 try:
-                    own = OwnTopics(SERVICE, restored, consumer, [topic])
+                    own = OwnTopics(SERVICE, restored, keyring(), consumer, [topic])
                     found = await own.compare(Progress())
                 finally:
                     await consumer.stop()
-                assert found == ((1, 2) if again == 0 else (0, 0))
+                assert found == (Compared() if again else Compared(already_sent=1, lost=2))
             lost = "SELECT stream_id, sequence, type FROM lost_publications ORDER BY stream_id"
             assert await rows(restored, lost) == [("a", 3, "NoteTaken"), ("b", 1, "NoteTaken")]
             heads = "SELECT stream_id, sequence FROM streams ORDER BY stream_id"
@@ -193,28 +185,13 @@ async def test_what_the_store_has_lost_is_kept_for_an_operator_and_no_sequence_m
             assert await rows(restored, "SELECT DISTINCT settled_by FROM lost_publications") == [
                 (given.action_id,)
             ]
-            async with relaying(copy, kafka):
-                await put_out(copy, topic, [("a", 4, "a4")])
-                await until(lambda: _sent(copy))
+            await put_out(copy, topic, [("a", 4, "a4")])
+            await all_sent(copy, kafka)
         finally:
             await restored.close()
     read = await read_topic(kafka, topic)  # its partitions in any order
     assert [value for key, value in read if key == "a"] == ["a1", "a2", "a3", "a4"]
     assert [value for key, value in read if key == "b"] == ["b1"]
-
-
-async def _sent(dsn: str) -> bool:
-    return await waiting_in_outbox(dsn) == 0
-
-
-@asynccontextmanager
-async def relaying(dsn: str, kafka: str) -> AsyncIterator[None]:
-    relay = asyncio.create_task(Relay(dsn, SERVICE, clients_of(kafka), Signals()).run())
-    try:
-        yield
-    finally:
-        relay.cancel()
-        await asyncio.gather(relay, return_exceptions=True)
 
 
 async def test_an_offset_behind_kafka_is_read_again_and_one_beyond_its_end_goes_back_to_it(

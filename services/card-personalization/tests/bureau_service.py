@@ -22,7 +22,7 @@ from card_personalization.settings import CardSettings
 from epassport import Role
 from epassport.ceremony import CeremonyResult
 from epassport.key_messages import make_messages, owned_purposes
-from epassport.keyring import GENERATION
+from epassport.keyring import FIRST_GENERATION
 from epassport.keystore import KeyStore
 from epassport.reactions import ReactionHandler, reactions_of
 from epassport.records import Incoming
@@ -74,7 +74,7 @@ class Holder:
 
     def sealed(self, name: str, value: object) -> Sealed[Any]:
         key = self.keys[FIELDS[name].purpose]
-        return seal(key, GENERATION, self.holder_id, name, value)
+        return seal(key, FIRST_GENERATION, self.holder_id, name, value)
 
 
 @dataclass
@@ -98,7 +98,7 @@ class Bureau:
             made = make_messages(
                 holder.holder_id,
                 owner,
-                GENERATION,
+                FIRST_GENERATION,
                 {purpose: holder.keys[purpose] for purpose in owned_purposes(owner)},
                 trust=self.opened.essentials.trust,
                 signer=self.stores[owner].signer(SigningPurpose.SUBJECT_KEY),

@@ -16,7 +16,7 @@ from cloud_profile import readmodel
 from epassport.actor import Role
 from epassport.decider import StreamId
 from epassport.key_messages import make_messages, owned_purposes
-from epassport.keyring import GENERATION
+from epassport.keyring import FIRST_GENERATION
 from epassport.keystore import KeyStore
 from epassport.projector import ForeignProjection
 from epassport.records import Incoming
@@ -47,7 +47,7 @@ class Holder:
     )
 
     def sealed(self, name: str, value: object) -> Sealed[Any]:
-        return seal(self.keys[FIELDS[name].purpose], GENERATION, self.holder_id, name, value)
+        return seal(self.keys[FIELDS[name].purpose], FIRST_GENERATION, self.holder_id, name, value)
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Cloud:
         made = make_messages(
             holder.holder_id,
             ENROLLMENT,
-            GENERATION,
+            FIRST_GENERATION,
             holder.keys,
             trust=essentials.trust,
             signer=self.enrollment.signer(SigningPurpose.SUBJECT_KEY),

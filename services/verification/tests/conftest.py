@@ -24,7 +24,7 @@ from epassport.ceremony import CeremonyResult, hold_ceremony
 from epassport.database import migrate
 from epassport.decider import StreamId
 from epassport.key_messages import make_messages, owned_purposes
-from epassport.keyring import GENERATION
+from epassport.keyring import FIRST_GENERATION
 from epassport.keystore import KeyStore
 from epassport.opening import InRecord, open_in_task
 from epassport.projector import ForeignProjection
@@ -219,7 +219,7 @@ class Town:
         made = make_messages(
             holder,
             ServiceName.ENROLLMENT,
-            GENERATION,
+            FIRST_GENERATION,
             {purpose: new_data_key() for purpose in owned_purposes(ServiceName.ENROLLMENT)},
             trust=essentials.trust,
             signer=self.enrollment.signer(SigningPurpose.SUBJECT_KEY),

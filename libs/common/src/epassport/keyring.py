@@ -4,15 +4,18 @@
   the transaction that appends what they seal; its messages to others join that append.
 - First key wins. Received messages are stored as they came: a consuming transaction opens
   nothing; tasks and queries do.
+- A generation that others got and a restored store has lost is a row without octets: it opens
+  nothing, and the person's next keys are of the next generation.
 - Destruction and creation of one person's keys exclude each other (advisory lock per
   person), and an erased person is remembered: no key is made or received again.
 - The database is asked every time, so a key destroyed by another replica opens nothing here.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from epassport.database import Connection
@@ -36,17 +39,22 @@ from epassport_contracts.fields import FIELDS
 
 T = TypeVar("T")
 
-GENERATION = 1
+FIRST_GENERATION = 1
 _LOCK_SPACE = 7_303_016
 
 KeyName = tuple[UUID, DataPurpose, int]
+
+
+class DataKey(NamedTuple):
+    generation: int
+    octets: bytes
 
 
 @dataclass
 class SealingKeys:
     """Keys for one append. messages: to be published with it, once; keys were made for them."""
 
-    keys: dict[tuple[UUID, DataPurpose], bytes]
+    keys: dict[tuple[UUID, DataPurpose], DataKey]
     messages: list[SubjectKey] = field(default_factory=list)
 
     def can_seal(self, subject: UUID, field: str) -> bool:
@@ -54,15 +62,15 @@ class SealingKeys:
 
     def seal(self, subject: UUID, field: str, value: Any) -> Sealed[Any]:
         key = self.keys[subject, FIELDS[field].purpose]
-        return seal(key, GENERATION, subject, field, value)
+        return seal(key.octets, key.generation, subject, field, value)
 
 
 @dataclass(frozen=True)
 class OpeningKeys:
-    """What the database knew of these persons' keys when it was asked."""
+    """What the database knew of these persons' keys when it was asked. keys: None is a lost one."""
 
     service: ServiceName
-    keys: dict[KeyName, bytes]
+    keys: dict[KeyName, bytes | None]
     erased: frozenset[UUID]
 
     def open(self, envelope: Sealed[T], *, subject: UUID, field: str) -> Opened[T]:
@@ -81,6 +89,11 @@ class OpeningKeys:
         if OWNER[envelope.purpose] is self.service:
             raise Poison("lost-key", f"{subject} {envelope.purpose}")
         raise KeyPending(subject, envelope.purpose)
+
+    def last_generations(self) -> dict[tuple[UUID, DataPurpose], int]:
+        return {
+            (subject, purpose): generation for subject, purpose, generation in sorted(self.keys)
+        }
 
 
 class SubjectKeyring:
@@ -118,17 +131,19 @@ class SubjectKeyring:
         loaded = await self._load(connection, asked)
         if erased := loaded.erased & {subject for subject, _ in wanted}:
             raise Erased(min(erased))
-        missing = [
-            (subject, purpose)
-            for subject, purpose in sorted(wanted)
-            if (subject, purpose, GENERATION) not in loaded.keys
-        ]
+        last = loaded.last_generations()
+        found = {
+            (subject, purpose): DataKey(generation, octets)
+            for (subject, purpose), generation in last.items()
+            if (octets := loaded.keys[subject, purpose, generation]) is not None
+        }
+        missing = sorted(set(wanted) - found.keys())
         for subject, purpose in missing:
             if purpose not in self._owned:
                 raise KeyPending(subject, purpose)
-        found = {(subject, purpose): key for (subject, purpose, _), key in loaded.keys.items()}
         keys = SealingKeys(found)
-        await self._make_keys(connection, sorted({subject for subject, _ in missing}), keys)
+        lost = {subject: last.get((subject, purpose), 0) for subject, purpose in missing}
+        await self._make_keys(connection, lost, keys)
         return keys
 
     async def opening_keys(
@@ -164,6 +179,34 @@ class SubjectKeyring:
                 for event in events
             ],
         )
+
+    async def note_lost(self, connection: Connection, records: Iterable[Incoming]) -> int:
+        """Of messages that this service has sent: remember keys that its restored store has lost.
+
+        Returns how many. Recipients keep the key that came first, so another one of the same
+        generation would open nothing there; what they would not take counts for nothing here.
+        """
+        sent: set[tuple[UUID, int]] = set()
+        for record in records:
+            with suppress(Poison):
+                event = self._checked(record)
+                if event.owner is self._service:
+                    sent.add((event.subject, event.generation))
+        lost = await connection.fetch(
+            """
+            INSERT INTO subject_keys (subject, purpose, generation, owner)
+            SELECT n.subject, purpose, n.generation, $4
+              FROM unnest($1::uuid[], $2::int[]) AS n (subject, generation),
+                   unnest($3::text[]) AS purpose
+             WHERE NOT EXISTS (SELECT FROM erased_subjects AS e WHERE e.subject = n.subject)
+                ON CONFLICT DO NOTHING RETURNING subject, generation
+            """,
+            [subject for subject, _ in sent],
+            [generation for _, generation in sent],
+            self._owned,
+            self._service,
+        )
+        return len({(row["subject"], row["generation"]) for row in lost})
 
     async def destroy(self, connection: Connection, subject: UUID, at: datetime) -> list[str]:
         """Destroy all that opens or searches this person's data here, and remember it.
@@ -232,8 +275,8 @@ class SubjectKeyring:
             """,
             sorted({subject for subject, _ in wanted}),
         )
-        erased = frozenset(row["subject"] for row in rows if row["octets"] is None)
-        keys: dict[KeyName, bytes] = {}
+        erased = frozenset(row["subject"] for row in rows if row["owner"] == "erased")
+        keys: dict[KeyName, bytes | None] = {}
         for row in rows:
             subject, generation = row["subject"], row["generation"]
             purposes = tuple(DataPurpose(purpose) for purpose in row["purposes"])
@@ -244,8 +287,10 @@ class SubjectKeyring:
                 keys[subject, purpose, generation] = key
         return OpeningKeys(self._service, keys, erased)
 
-    def _opened(self, about: KeySet, octets: bytes) -> dict[DataPurpose, bytes]:
+    def _opened(self, about: KeySet, octets: bytes | None) -> Mapping[DataPurpose, bytes | None]:
         """Of an own key the row is one purpose; of a received message all that came together."""
+        if octets is None:
+            return dict.fromkeys(about.purposes)
         if about.owner is not self._service:
             return self._wrapping.open_received(about, octets)
         (purpose,) = about.purposes
@@ -253,34 +298,39 @@ class SubjectKeyring:
         return {purpose: key}
 
     async def _make_keys(
-        self, connection: Connection, subjects: Sequence[UUID], into: SealingKeys
+        self, connection: Connection, lost: Mapping[UUID, int], into: SealingKeys
     ) -> None:
         """All purposes this service owns, together, so that one message per recipient says all.
+
+        lost: the persons, with the last generation that this service does not have any more, or 0.
 
         A purpose missing beside others that exist cannot come from here: the insert comes
         back short and the caller's attempts end.
         """
-        if not subjects:
+        if not lost:
             return
-        await _keep_from_erasure(connection, subjects)
+        await _keep_from_erasure(connection, sorted(lost))
         made = {
-            (subject, purpose): new_data_key() for subject in subjects for purpose in self._owned
+            (subject, purpose): DataKey(generation + 1, new_data_key())
+            for subject, generation in lost.items()
+            for purpose in self._owned
         }
         inserted = await connection.fetch(
             """
             INSERT INTO subject_keys (subject, purpose, generation, owner, wrapped)
-            SELECT n.subject, purpose, $4, $5, wrapped
-              FROM unnest($1::uuid[], $2::text[], $3::bytea[]) AS n (subject, purpose, wrapped)
+            SELECT n.subject, purpose, generation, $5, wrapped
+              FROM unnest($1::uuid[], $2::text[], $3::int[], $4::bytea[])
+                   AS n (subject, purpose, generation, wrapped)
              WHERE NOT EXISTS (SELECT FROM erased_subjects AS e WHERE e.subject = n.subject)
                 ON CONFLICT DO NOTHING RETURNING 1
             """,
             [subject for subject, _ in made],
             [purpose for _, purpose in made],
+            [key.generation for key in made.values()],
             [
-                self._wrapping.wrap(subject, purpose, GENERATION, key)
+                self._wrapping.wrap(subject, purpose, key.generation, key.octets)
                 for (subject, purpose), key in made.items()
             ],
-            GENERATION,
             self._service,
         )
         if len(inserted) < len(made):
@@ -288,10 +338,13 @@ class SubjectKeyring:
         into.keys.update(made)
         signer = self._keystore.signer(SigningPurpose.SUBJECT_KEY)
         at = self._now()
-        for subject in subjects:
-            keys = {purpose: made[subject, purpose] for purpose in self._owned}
+        for subject, generation in lost.items():
+            keys = {purpose: made[subject, purpose].octets for purpose in self._owned}
             into.messages += make_messages(
-                subject, self._service, GENERATION, keys, trust=self._trust, signer=signer, at=at
+                *(subject, self._service, generation + 1, keys),
+                trust=self._trust,
+                signer=signer,
+                at=at,
             )
 
 

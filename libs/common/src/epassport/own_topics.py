@@ -2,18 +2,34 @@
 
 A record whose sequence is beyond its stream's was published after the backup. It is kept in
 `lost_publications`, and the stream goes on counting after it: consumers would take a new fact
-with an old sequence for a repeat, and drop it.
+with an old sequence for a repeat, and drop it. Data keys that others got are remembered likewise:
+they would take new ones of the same generation for a repeat.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from epassport.database import Connection, Database
+from epassport.errors import Poison
+from epassport.keyring import SubjectKeyring
 from epassport.progress import Progress
-from epassport.records import RawRecord
+from epassport.records import Incoming, RawRecord, read_event, read_head
 from epassport_contracts import ServiceName
+from epassport_contracts.events.keys import SubjectKey
 from epassport_contracts.registry import TOPICS, Topic
+
+
+@dataclass
+class Compared:
+    """already_sent: outbox rows that stand on their topic; lost: records, lost_keys: generations
+    of a person's keys, that stand there and are not in the store."""
+
+    already_sent: int = 0
+    lost: int = 0
+    lost_keys: int = 0
 
 
 class OwnTopics:
@@ -23,24 +39,28 @@ class OwnTopics:
         self,
         service: ServiceName,
         database: Database,
+        keyring: SubjectKeyring,
         consumer: AIOKafkaConsumer,
         topics: Iterable[Topic] = TOPICS,
     ) -> None:
         self._topics = {topic.name: topic for topic in topics if service in topic.producers}
         self._source = f"/epassport/{service}"
         self._database = database
+        self._keyring = keyring
         self._consumer = consumer
 
-    async def compare(self, progress: Progress) -> tuple[int, int]:
-        """(outbox rows that stand there already, records that the store has lost)"""
-        sent = lost = 0
+    async def compare(self, progress: Progress) -> Compared:
+        found = Compared()
         async for topic, records in self._records(progress):
             mine = [record for record in records if _header(record, "ce_source") == self._source]
             async with self._database.transaction() as connection:
-                sent += await _forget_sent(connection, mine)
+                found.already_sent += await _forget_sent(connection, mine)
                 if topic.sequenced:
-                    lost += await _keep_lost(connection, mine)
-        return sent, lost
+                    found.lost += await _keep_lost(connection, mine)
+                if any(spec.model is SubjectKey for spec in topic.events):
+                    read = _readable(mine, topic)
+                    found.lost_keys += await self._keyring.note_lost(connection, read)
+        return found
 
     async def _records(self, progress: Progress) -> AsyncIterator[tuple[Topic, list[RawRecord]]]:
         partitions = [
@@ -64,6 +84,13 @@ class OwnTopics:
 def _header(record: RawRecord, name: str) -> str:
     octets = dict(record.headers).get(name) or b""
     return octets.decode(errors="replace")
+
+
+def _readable(records: Iterable[RawRecord], topic: Topic) -> Iterator[Incoming]:
+    """What cannot be read, tombstones among it, nobody else has read either."""
+    for record in records:
+        with suppress(Poison):
+            yield read_event(record, read_head(record, topic))
 
 
 async def _forget_sent(connection: Connection, records: Sequence[RawRecord]) -> int:

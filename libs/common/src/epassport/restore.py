@@ -6,7 +6,8 @@ Run while nothing else of the service runs. In this order, each step repeatable:
    take no event until the cluster got there by itself.
 2. The service's own topics are compared with its store (docs/runbooks/restore.md): what waits in
    the outbox and stands there already is not sent again; streams whose records the store has lost
-   go on counting after them, so that no sequence means two facts, and are kept for an operator.
+   go on counting after them, so that no sequence means two facts, and are kept for an operator;
+   persons whose data keys it has lost get keys of the next generation.
 3. Stored offsets beyond the end of their topic (Kafka lost more than the database) are set to it.
 4. Who was erased is erased again: keys that came back with the backup are destroyed, and orders
    for erasure that came since are carried out.
@@ -56,6 +57,7 @@ class Found:
     offsets: int
     already_sent: int
     lost: int
+    lost_keys: int
 
 
 async def refuse_unrestored(database: Database) -> None:
@@ -187,8 +189,8 @@ async def restore(
     burnt = await advance_transaction_ids(dsn, progress)
     known = {topic.name: topic for topic in topics}
     async with _reading(clients) as consumer:
-        own = OwnTopics(service, database, consumer, known.values())
-        already_sent, lost = await own.compare(progress)
+        own = OwnTopics(service, database, keyring, consumer, known.values())
+        compared = await own.compare(progress)
     async with _reading(clients) as consumer:
         offsets = await rewind_offsets(database, consumer, progress)
     erased = await destroy_again(database, keyring)
@@ -197,7 +199,7 @@ async def restore(
             applier = Applier(database, service, reactions, known[name])
             async with _reading(clients) as consumer:
                 erased += await carry_out_erasures(database, applier, consumer, progress)
-    return Found(burnt, erased, offsets, already_sent, lost)
+    return Found(burnt, erased, offsets, **vars(compared))
 
 
 @asynccontextmanager
