@@ -109,11 +109,12 @@ async def test_a_slice_that_trips_the_circuit_leaves_nothing_behind_until_it_is_
 ) -> None:
     desk = Desk(db)
     bad = [damaged(f"bad{n}", 1) for n in range(30)]
+    stands = "SELECT next_offset, stands_since IS NOT NULL FROM consumer_offsets"
     for _ in range(2):
         with pytest.raises(CircuitOpen):
             await desk.receive(note("good", 1), *bad)
         assert await parked(db) == []
-        assert await rows(db, "SELECT next_offset FROM consumer_offsets") == [(0,)]
+        assert await rows(db, stands) == [(0, True)]
     await desk.operations.allow(order(), "notes", TOPIC.name, 29)
     with pytest.raises(CircuitOpen):
         await desk.receive(note("good", 1), *bad)
@@ -121,6 +122,7 @@ async def test_a_slice_that_trips_the_circuit_leaves_nothing_behind_until_it_is_
     await desk.receive(note("good", 1), *bad)
     assert len(await parked(db)) == 30
     assert await rows(db, "SELECT remaining FROM circuit_allowances") == [(10,)]
+    assert await rows(db, stands) == [(31, False)]
 
 
 @given(

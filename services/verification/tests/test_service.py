@@ -13,13 +13,19 @@ from seen_again import let_through, own_events
 
 from epassport import Token
 from epassport.actor import Role, service_actor
+from epassport.applying import Applier
+from epassport.breaker import CircuitOpen
 from epassport.commands import Envelope, Rejected
 from epassport.events import Origin
+from epassport.operations import Order
 from epassport.progress import Progress
 from epassport.projector import wait_for
 from epassport.rebuild import Source, rebuild
+from epassport.records import RawRecord
 from epassport_contracts import ServiceName
 from epassport_contracts.events.biometrics import CheckPurpose, ComparisonMethod, HolderVerified
+from epassport_contracts.events.cloud_profile import AttestationsIssued
+from epassport_contracts.registry import home_topic
 from epassport_credentials.cwt import StatusReference
 from epassport_credentials.offline_pack import open_offline_pack
 from epassport_credentials.status_history import read_aggregation
@@ -112,19 +118,50 @@ async def test_the_same_command_again_gets_the_same_verdict_with_its_claims(
 
 
 @pytest.mark.parametrize(
-    "stream", ["application/{0.application}", "card/{0.ref}", "profile/{0.holder}"]
+    ("consumer", "stream"),
+    [
+        ("reactions", "application/{0.application}"),
+        ("reactions", "card/{0.ref}"),
+        ("reactions", "profile/{0.holder}"),
+        ("device_keys_v1", "profile/{0.holder}"),
+    ],
 )
-async def test_a_document_whose_stream_is_parked_is_unknown(town: Any, stream: str) -> None:
+async def test_a_document_whose_stream_is_parked_is_unknown(
+    town: Any, consumer: str, stream: str
+) -> None:
     paper = await town.issue()
     await town.activate(paper)
     await town.rows(
         "INSERT INTO parked (consumer, topic, partition, record_offset, key, headers, cause)"
-        " VALUES ('reactions', 'any', 0, 1, $1, '{}', 'gap')",
+        " VALUES ($1, 'any', 0, 1, $2, '{}', 'gap')",
+        consumer,
         stream.format(paper),
     )
     told = await town.check(town.issuers.small_card(paper.ref))
     assert (told["outcome"], told["reason"]) == ("unknown", "presentation-status-held")
     assert told["fresh_as_of"] == told["since"] < told["checked_at"]
+
+
+@pytest.mark.parametrize("consumer", ["reactions", "device_keys_v1"])
+async def test_while_a_consumer_stands_still_no_document_is_good(town: Any, consumer: str) -> None:
+    """Most of what comes is bad: what waits behind it may be the loss of any document."""
+    paper = await town.issue()
+    await town.activate(paper)
+    code = town.issuers.small_card(paper.ref)
+    service = town.replicas[0]
+    (handler,) = (one for one in service.handlers() if one.name == consumer)
+    topic = home_topic(AttestationsIssued, ServiceName.CLOUD_PROFILE)
+    applier = Applier(service.essentials.database, service.service.name, handler, topic)
+    bad = [RawRecord(topic.name, 0, n, b"profile/%d" % n, (), b"{") for n in range(60)]
+    with pytest.raises(CircuitOpen):
+        await applier.apply(0, await applier.next_offset(0), bad)
+    told = await town.check(code)
+    assert (told["outcome"], told["reason"]) == ("unknown", "presentation-status-held")
+    assert told["fresh_as_of"] == told["since"] < told["checked_at"]
+    order = Order(uuid4(), service_actor("on-call"), "to be discarded")
+    await service.operations().allow(order, consumer, topic.name, 60)
+    assert await applier.apply(0, await applier.next_offset(0), bad) == 60
+    assert (await town.check(code))["outcome"] == "good"
 
 
 async def test_a_held_successor_makes_its_predecessor_unknown(town: Any) -> None:

@@ -75,6 +75,22 @@ class Applier:
             )
         return int(stored)
 
+    async def stand_still(self, partition: int, expected: int) -> None:
+        """Note for whoever asks what is held that records wait here; until the offset moves.
+
+        Where another worker has moved it meanwhile, nothing is noted.
+        """
+        async with self._database.connection() as connection:
+            await connection.execute(
+                "UPDATE consumer_offsets SET stands_since = COALESCE(stands_since,"
+                " clock_timestamp())"
+                " WHERE consumer = $1 AND topic = $2 AND partition = $3 AND next_offset = $4",
+                self.consumer,
+                self.topic.name,
+                partition,
+                expected,
+            )
+
     async def apply(self, partition: int, expected: int, raws: Sequence[RawRecord]) -> int:
         """raws: of one partition, in order, none before `expected`. Returns the offset stored now.
 
@@ -129,6 +145,20 @@ class Applier:
 
     async def _in_one(self, partition: int, expected: int, slots: Sequence[Slot]) -> int:
         next_offset = slots[-1].raw.offset + 1
+        try:
+            todo, bad = await self._write(partition, expected, next_offset, slots)
+        except CircuitOpen:
+            await self.stand_still(partition, expected)
+            raise
+        self._breaker.count(bad)
+        self._report(todo)
+        for key in todo.drain:
+            await self.parked.drain(partition, key)
+        return next_offset
+
+    async def _write(
+        self, partition: int, expected: int, next_offset: int, slots: Sequence[Slot]
+    ) -> tuple[Plan, Sequence[bool]]:
         async with self._database.transaction() as connection:
             await self._move_offset(connection, partition, expected, next_offset)
             todo = await self._plan(connection, slots)
@@ -145,11 +175,7 @@ class Applier:
                 await parking.park(connection, self.consumer, todo.park)
                 if not self._again:
                     await dead_letters.write(connection, self._service, self.consumer, todo.park)
-        self._breaker.count(bad)
-        self._report(todo)
-        for key in todo.drain:
-            await self.parked.drain(partition, key)
-        return next_offset
+        return todo, bad
 
     async def _refuse_too_much_bad(self, connection: Connection, bad: Sequence[bool]) -> None:
         if self._breaker.trips(bad) and not await is_allowed(
@@ -162,7 +188,7 @@ class Applier:
     ) -> None:
         """Also takes the lock under which streams are parked and drained."""
         status = await connection.execute(
-            "UPDATE consumer_offsets SET next_offset = $5"
+            "UPDATE consumer_offsets SET next_offset = $5, stands_since = NULL"
             " WHERE consumer = $1 AND topic = $2 AND partition = $3 AND next_offset = $4",
             self.consumer,
             self.topic.name,

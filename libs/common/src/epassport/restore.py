@@ -125,7 +125,7 @@ async def rewind_offsets(database: Database, consumer: AIOKafkaConsumer, progres
         moved = 0
         for partition, end in ends.items():
             status = await connection.execute(
-                "UPDATE consumer_offsets SET next_offset = $3"
+                "UPDATE consumer_offsets SET next_offset = $3, stands_since = NULL"
                 " WHERE topic = $1 AND partition = $2 AND next_offset > $3",
                 partition.topic,
                 partition.partition,

@@ -39,7 +39,7 @@ DEVICE_KEY_KEPT = timedelta(days=7)
 """After its attestation's end, at which its codes are refused for their age. Meanwhile nobody else
 can have the same key attested."""
 
-# Consumers whose parked records can hide a loss, a revocation or an unbound phone.
+# Consumers whose waiting records can hide a loss, a revocation or an unbound phone.
 _CONSUMERS = ("reactions", device_keys.reader)
 
 
@@ -329,7 +329,8 @@ async def held_since(connection: Connection, document_ref: UUID) -> datetime | N
     """Since when an event that may end or suspend this document waits unapplied.
 
     Streams that concern it: its application, its card, its holder's profile, and the cards of
-    the documents that replace it.
+    the documents that replace it. Where a whole consumer stands still, what waits there may
+    concern every document (docs/decisions/0043-who-stands-still-holds-every-document.md).
     """
     since: datetime | None = await documents.on(connection).fetchval(
         """
@@ -341,8 +342,11 @@ async def held_since(connection: Connection, document_ref: UUID) -> datetime | N
             SELECT 'card/' || document_ref FROM {document} WHERE predecessor = $1
              UNION ALL
             SELECT 'card/' || $1::uuid)
-        SELECT min(p.parked_at) FROM parked AS p JOIN concerned AS c ON c.key = p.key
-         WHERE p.consumer = ANY($2::text[])
+        SELECT least(
+            (SELECT min(p.parked_at) FROM parked AS p JOIN concerned AS c ON c.key = p.key
+              WHERE p.consumer = ANY($2::text[])),
+            (SELECT min(stands_since) FROM consumer_offsets
+              WHERE consumer = ANY($2::text[]) AND stands_since IS NOT NULL))
         """,
         document_ref,
         list(_CONSUMERS),
