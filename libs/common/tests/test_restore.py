@@ -1,7 +1,7 @@
 """A database that came back from a backup: a real dump in a new cluster, a copy of a day ago."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -29,10 +29,12 @@ from shelf_aggregate import PutBox
 from shelf_service import SECRETS
 from shelf_store import SERVICE, catalog, envelope, group_of, opened, rows, shelves
 
-from epassport import restore
 from epassport.actor import service_actor
+from epassport.audit import Audit, Change, audit
 from epassport.database import Database
 from epassport.errors import EndsProcess, Unsafe
+from epassport.history import History
+from epassport.history_topic import read_published
 from epassport.keyring import SubjectKeyring
 from epassport.keystore import KeyStore
 from epassport.operations import Order
@@ -43,16 +45,23 @@ from epassport.restore import (
     accept,
     advance_transaction_ids,
     refuse_unrestored,
+    restore,
     rewind_offsets,
 )
 from epassport.signals import Signals
 from epassport.trustfile import TrustContent, TrustFile
-from epassport_contracts.registry import Topic
+from epassport_contracts import ServiceName
+from epassport_contracts.events.history import HistoryLinked
+from epassport_contracts.registry import BY_NAME, Topic, history_topic
 from epassport_sandbox.postgres import EmbeddedPostgres
 from epassport_sandbox.scratch import scratch_folder
 from epassport_sandbox.stack import Stack
+from epassport_sandbox.topics import TopicSpec, create_topics
 
 pytestmark = pytest.mark.stack
+
+OWNER = ServiceName.CLOUD_PROFILE
+"""Of histories whose heads these tests publish: other tests write those of enrollment."""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -70,6 +79,10 @@ def keyring() -> SubjectKeyring:
     content = TrustContent(issuer="test", sandbox=True, issued_at=AT, signing_keys=(), hpke_keys=())
     keystore = KeyStore(SERVICE, {}, SECRETS, sandbox=True)
     return SubjectKeyring(SERVICE, keystore, TrustFile(content), lambda: AT)
+
+
+def chain(db: Database) -> History:
+    return History(OWNER, db, Signals(), lambda: AT)
 
 
 async def put_boxes(db: Database, *names: str) -> None:
@@ -122,7 +135,7 @@ async def test_a_dump_in_a_new_cluster_is_refused_until_it_is_restored_and_then_
                 await refuse_unrestored(restored)
             assert await project(restored) == 0  # readers wait for ids that are far away
             assert await advance_transaction_ids(dsn, Progress()) > 1_000
-            await accept(restored, None)
+            await accept(restored, chain(restored), 0, None)
             await refuse_unrestored(restored)
             assert await project(restored) == 1
             await put_boxes(restored, "a", "d")
@@ -143,7 +156,7 @@ async def test_ids_that_are_too_far_behind_are_told_with_what_to_run(
     await rows(db, "INSERT INTO checkpoints VALUES ('somebody', $1::text::xid8, 1)", str(far))
     with pytest.raises(EndsProcess, match=r"--epoch=1 --next-transaction-id=6291456"):
         await advance_transaction_ids(database, Progress())
-    monkeypatch.setattr(restore, "BURNT_AT_MOST", 10)
+    monkeypatch.setattr("epassport.restore.BURNT_AT_MOST", 10)
     await rows(db, "DELETE FROM checkpoints")
     assert await advance_transaction_ids(database, Progress()) == 0
 
@@ -178,10 +191,10 @@ async def test_what_the_store_has_lost_is_kept_for_an_operator_and_no_sequence_m
             heads = "SELECT stream_id, sequence FROM streams ORDER BY stream_id"
             assert await rows(restored, heads) == [("a", 3), ("b", 1)]
             with pytest.raises(EndsProcess, match="2 published records"):
-                await accept(restored, None)
+                await accept(restored, chain(restored), 0, None)
             given = order()
-            await accept(restored, given)
-            await accept(restored, None)
+            await accept(restored, chain(restored), 0, given)
+            await accept(restored, chain(restored), 0, None)
             assert await rows(restored, "SELECT DISTINCT settled_by FROM lost_publications") == [
                 (given.action_id,)
             ]
@@ -192,6 +205,92 @@ async def test_what_the_store_has_lost_is_kept_for_an_operator_and_no_sequence_m
     read = await read_topic(kafka, topic)  # its partitions in any order
     assert [value for key, value in read if key == "a"] == ["a1", "a2", "a3", "a4"]
     assert [value for key, value in read if key == "b"] == ["b1"]
+
+
+async def test_links_that_a_restore_has_lost_are_a_gap_with_its_reason_and_no_finding(
+    db: Database, database: str, stack: Stack
+) -> None:
+    """Of four links two were there at the backup; two more were published."""
+    kafka, topic = stack.kafka.bootstrap, BY_NAME[history_topic(OWNER)]
+    await create_topics(kafka, [TopicSpec(topic.name, topic.partitions, topic.config)])
+    await link_boxes(db, "a", "b")
+    async with as_it_was(db, database, stack) as copy:
+        async with connected(database) as lived_on:
+            await link_boxes(lived_on, "c", "d")
+        await all_sent(database, kafka, service=OWNER)
+        async with connected(copy) as restored:
+
+            async def restoring(given: Order | None) -> int:
+                found = await restore(
+                    *(restored, copy, keyring(), Notes(), OWNER, clients_of(kafka)),
+                    Progress(),
+                    topics=[topic],
+                )
+                await accept(restored, chain(restored), found.lost_links, given)
+                return found.lost_links
+
+            with pytest.raises(EndsProcess, match="2 links of the history"):
+                await restoring(None)
+            assert await restoring(order()) == 2
+            assert await restoring(None) == 0
+            await link_boxes(restored, "e", "f")
+            await all_sent(copy, kafka, service=OWNER)
+            heads = await read_published(clients_of(kafka), OWNER)
+            assert [fact.link for fact in heads if fact.follows is not None] == [5]
+            result = await audited(restored, heads)
+            assert (result.findings, result.links, result.events) == ([], 7, 4)
+            assert list(map(str, result.gaps)) == [
+                "links 3 to 4: lost in a restore,"
+                " accepted by operator: entered again from the topic"
+            ]
+            for statement, expected in TAMPERINGS.items():
+                async with restored.connection() as connection:
+                    changing = connection.transaction()
+                    await changing.start()
+                    await connection.execute("SET LOCAL session_replication_role = replica")
+                    assert await connection.execute(statement) != "UPDATE 0"
+                    result = await audit(connection, OWNER, heads)
+                    await changing.rollback()
+                told = [(one.change, one.link) for one in result.findings]
+                assert (statement, told) == (statement, expected)
+
+
+TAMPERINGS = {
+    "UPDATE events SET type = 'Other' WHERE stream_id = 'shelf/a'": [(Change.ALTERED, 1)],
+    "UPDATE events SET type = 'Other' WHERE stream_id = 'shelf/f'": [(Change.ALTERED, 7)],
+    "DELETE FROM events WHERE stream_id = 'shelf/e'": [(Change.REMOVED, 6)],
+    "UPDATE operator_actions SET reason = 'another'": [(Change.LINK_ALTERED, 5)],
+    "UPDATE history_links SET accepted_by = NULL WHERE link = 5": [
+        *((Change.LINK_MISSING, 3), (Change.LINK_MISSING, 4)),
+        *((Change.LINK_ALTERED, 5), (Change.PUBLISHED_OTHERWISE, 5)),
+    ],
+    # as if a restore had lost more than it did, told by a link that the topic has otherwise
+    "WITH gone AS (DELETE FROM history_links WHERE link < 5)"
+    " UPDATE history_links SET events = 0, transaction_id = '0', position = 0 WHERE link = 5": [
+        *((Change.LINK_ALTERED, 5), (Change.PUBLISHED_OTHERWISE, 5)),
+        *((Change.ADDED, 6), (Change.ADDED, 6)),
+    ],
+}
+
+
+async def link_boxes(db: Database, *names: str) -> None:
+    for name in names:
+        await put_boxes(db, name)
+        await chain(db).step()
+
+
+@asynccontextmanager
+async def connected(dsn: str) -> AsyncIterator[Database]:
+    db = await Database.connect(dsn)
+    try:
+        yield db
+    finally:
+        await db.close()
+
+
+async def audited(db: Database, heads: Sequence[HistoryLinked]) -> Audit:
+    async with db.connection() as connection:
+        return await audit(connection, OWNER, heads)
 
 
 async def test_an_offset_behind_kafka_is_read_again_and_one_beyond_its_end_goes_back_to_it(

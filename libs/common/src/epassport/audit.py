@@ -3,9 +3,11 @@
 Every link is computed anew from the events and compared with what the database says and with
 the heads on the history topic. Each link is judged by itself, so that a second change is found
 behind a first. What this cannot see: events that were changed before they were linked, and a
-chain that was rewritten together with its topic.
+chain that was rewritten together with its topic. Links that a restore has lost are told with the
+reason for which that was accepted, and are no finding: the topic and the chain both name the gap.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +24,7 @@ from epassport.history import (
     digest_of,
     head_after,
     origin_of,
+    read_action,
     read_links,
 )
 from epassport_contracts import ServiceName
@@ -36,7 +39,7 @@ class Change(StrEnum):
     REMOVED = "removed"
     ADDED = "added"
     LINK_ALTERED = "link-altered"  # the events agree with its marks, its head with nothing
-    LINK_MISSING = "link-missing"
+    LINK_MISSING = "link-missing"  # and no later link says that it was lost
     NOT_PUBLISHED = "not-published"  # later links are on the topic, this one is not
     PUBLISHED_OTHERWISE = "published-otherwise"
 
@@ -57,9 +60,25 @@ class Finding:
         return f"link {self.link}{event}{stream}: {self.change}"
 
 
+@dataclass(frozen=True)
+class Gap:
+    """Links that a restore has lost, as an operator accepted it."""
+
+    first: int
+    last: int
+    accepted_by: str
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"links {self.first} to {self.last}: lost in a restore, accepted by"
+            f" {self.accepted_by}: {self.reason}"
+        )
+
+
 @dataclass
 class Audit:
-    """links, events: how many were compared. unlinked: events that wait for a link.
+    """links: the last one; events: how many were compared. unlinked: events that wait for a link.
     published: the last link whose head is on the topic."""
 
     links: int = 0
@@ -67,10 +86,12 @@ class Audit:
     unlinked: int = 0
     published: int = 0
     findings: list[Finding] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
 
     def lines(self) -> Iterator[str]:
-        """For people: every finding, then what was looked at."""
+        """For people: every finding and every gap, then what was looked at."""
         yield from map(str, self.findings)
+        yield from map(str, self.gaps)
         yield (
             f"{self.events} events in {self.links} links compared, {len(self.findings)} findings;"
             f" published up to link {self.published}; {self.unlinked} events wait for a link"
@@ -86,34 +107,51 @@ async def audit(
     before, head = Token(0, 0), origin_of(service)
     while links := await read_links(connection, after=result.links, at_most=LINKS_AT_ONCE):
         for link in links:
-            while result.links + 1 < link.number:
-                result.links += 1
-                result.findings.append(Finding(Change.LINK_MISSING, result.links))
             events = await _events_between(connection, before, link)
+            order = link.accepted_by
+            accepted = await read_action(connection, order) if order else None
+            if accepted:
+                result.gaps.append(_gap(result.links + 1, link, accepted))
+            else:
+                result.findings += _missing(result.links + 1, link.number)
+            follows = result.links if accepted else None
             result.findings += [
-                *_compare(link, events, head, result.events),
-                *_compare_heads(link, heads, result.published),
+                *_compare(link, events, accepted, before, head, result.events),
+                *_compare_heads(link, follows, heads, result.published),
             ]
             result.links, result.events = link.number, link.events
             before, head = link.last, link.head
-    for number in range(result.links + 1, result.published + 1):
-        result.findings.append(Finding(Change.LINK_MISSING, number))
+    result.findings += _missing(result.links + 1, result.published + 1)
     result.unlinked = await _count_after(connection, before)
     return result
 
 
-def _by_link(published: Iterable[HistoryLinked]) -> Mapping[int, set[tuple[int, int, int, str]]]:
+def _missing(first: int, end: int) -> list[Finding]:
+    return [Finding(Change.LINK_MISSING, number) for number in range(first, end)]
+
+
+def _gap(first: int, link: Link, accepted: Record) -> Gap:
+    actor = json.loads(accepted["actor"])
+    return Gap(first, link.number - 1, actor["subject"], accepted["reason"])
+
+
+Head = tuple[int, int, int, str, int | None]
+
+
+def _by_link(published: Iterable[HistoryLinked]) -> Mapping[int, set[Head]]:
     """A record may be there twice, as it was sent twice; two that differ are both kept."""
-    heads: dict[int, set[tuple[int, int, int, str]]] = defaultdict(set)
+    heads: dict[int, set[Head]] = defaultdict(set)
     for fact in published:
-        heads[fact.link].add((fact.events, fact.transaction_id, fact.position, fact.head))
+        head = (fact.events, fact.transaction_id, fact.position, fact.head, fact.follows)
+        heads[fact.link].add(head)
     return heads
 
 
 def _compare_heads(
-    link: Link, heads: Mapping[int, set[tuple[int, int, int, str]]], last: int
+    link: Link, follows: int | None, heads: Mapping[int, set[Head]], last: int
 ) -> Iterator[Finding]:
-    stored = (link.events, link.last.transaction_id, link.last.position, link.head.hex())
+    at = link.last
+    stored = (link.events, at.transaction_id, at.position, link.head.hex(), follows)
     if link.number in heads and heads[link.number] != {stored}:
         yield Finding(Change.PUBLISHED_OTHERWISE, link.number)
     elif link.number not in heads and link.number < last:
@@ -121,15 +159,23 @@ def _compare_heads(
 
 
 def _compare(
-    link: Link, events: Sequence[Record], head: bytes, events_before: int
+    link: Link,
+    events: Sequence[Record],
+    accepted: Record | None,
+    before: Token,
+    head: bytes,
+    events_before: int,
 ) -> list[Finding]:
+    """accepted: what a link over no event covers in their place; never both."""
     digests = [digest_of(event) for event in events]
     found = list(_places(link, events, digests))
+    covered = digests if accepted is None else [digest_of(accepted)]
+    last = Token(int(events[-1]["read_as"]), int(events[-1]["at"])) if events else before
     if not found and (
-        not events
-        or head_after(head, digests) != link.head
+        (not events) == (accepted is None)
+        or head_after(head, covered) != link.head
         or link.events != events_before + len(events)
-        or link.last != Token(int(events[-1]["read_as"]), int(events[-1]["at"]))
+        or link.last != last
     ):
         found.append(Finding(Change.LINK_ALTERED, link.number))
     return found

@@ -7,6 +7,9 @@ erased person's keys go, the envelopes stay, so erasure changes nothing here. Th
 published on the service's history topic, which is kept for ever outside its database; from
 then on not even the database's owner can rewrite the chain (`epassport.audit`).
 
+A restored database may have lost links that are on the topic. Their numbers are used up: the chain
+goes on after them with a link over no event, whose head covers who accepted the loss and why.
+
 An event is linked within LINK_SECONDS after readers may see it.
 """
 
@@ -50,6 +53,11 @@ EVENT_AS_TEXT = """
     metadata::text AS origin, ((extract(epoch FROM recorded_at) * 1000000)::bigint)::text AS noted
 """
 
+ACTION_AS_TEXT = """
+    action_id::text AS id, action, target::text AS target, found::text AS found,
+    actor::text AS actor, reason, ((extract(epoch FROM done_at) * 1000000)::bigint)::text AS done
+"""
+
 
 @dataclass(frozen=True)
 class Link:
@@ -59,6 +67,8 @@ class Link:
     last: the last event covered
     positions, marks: of each event its position and the first octets of its digest, which
     say where a page was changed; that it was not, says the head alone
+    accepted_by: of a link over no event, the operator's action after which the links between
+    this one and the one before, lost in a restore, are missed no more
     """
 
     number: int
@@ -67,11 +77,12 @@ class Link:
     positions: Sequence[int]
     marks: Sequence[bytes]
     head: bytes
+    accepted_by: UUID | None = None
 
 
-def digest_of(event: Record) -> bytes:
-    """SHA-256 over every column of an event, as EVENT_AS_TEXT gives them."""
-    return hashlib.sha256("\0".join(event).encode()).digest()
+def digest_of(row: Record) -> bytes:
+    """SHA-256 over every column, as EVENT_AS_TEXT or ACTION_AS_TEXT gives them."""
+    return hashlib.sha256("\0".join(row).encode()).digest()
 
 
 def origin_of(service: ServiceName) -> bytes:
@@ -96,10 +107,31 @@ def next_link(before: Link | None, service: ServiceName, events: Sequence[Record
     )
 
 
+def link_over_gap(before: Link | None, service: ServiceName, number: int, accepted: Record) -> Link:
+    """It covers the events that the link before covers. accepted: an operator's action."""
+    return Link(
+        number=number,
+        events=before.events if before else 0,
+        last=before.last if before else Token(0, 0),
+        positions=(),
+        marks=(),
+        head=head_after(before.head if before else origin_of(service), [digest_of(accepted)]),
+        accepted_by=UUID(accepted["id"]),
+    )
+
+
+async def read_action(connection: Connection, action_id: UUID) -> Record | None:
+    return await connection.fetchrow(
+        f"SELECT {ACTION_AS_TEXT} FROM operator_actions"  # noqa: S608 - a constant
+        " WHERE action_id = $1",
+        action_id,
+    )
+
+
 async def read_links(connection: Connection, *, after: int, at_most: int) -> list[Link]:
     rows = await connection.fetch(
-        "SELECT link, events, transaction_id::text, position, positions, marks, head"
-        " FROM history_links WHERE link > $1 ORDER BY link LIMIT $2",
+        "SELECT link, events, transaction_id::text, position, positions, marks, head,"
+        " accepted_by FROM history_links WHERE link > $1 ORDER BY link LIMIT $2",
         after,
         at_most,
     )
@@ -115,6 +147,7 @@ def link_of(row: Record) -> Link:
         row["positions"],
         [marks[at : at + MARK_BYTES] for at in range(0, len(marks), MARK_BYTES)],
         row["head"],
+        row["accepted_by"],
     )
 
 
@@ -151,7 +184,7 @@ class History:
     async def step(self) -> int:
         """Link one page; returns how many events were found to link."""
         async with self._database.connection() as connection:
-            before = await _last_link(connection)
+            before = await last_link(connection)
             events = await _unlinked(connection, before.last if before else Token(0, 0))
         if not events:
             return 0
@@ -163,7 +196,23 @@ class History:
         self._signals.committed({signals.outbox(shard)})
         return len(events)
 
-    async def _publish(self, connection: Connection, link: Link, last_event: UUID) -> None:
+    async def go_on_after_loss(self, connection: Connection, lost: int, accepted_by: UUID) -> None:
+        """In a restored database, in the transaction that has recorded the operator's action.
+
+        lost: how many links after the last stored one are on the topic.
+        """
+        before = await last_link(connection)
+        action = await read_action(connection, accepted_by)
+        if action is None:
+            raise LookupError(f"no action {accepted_by}")
+        follows = before.number if before else 0
+        link = link_over_gap(before, self._service, follows + lost + 1, action)
+        await _write(connection, link)
+        await self._publish(connection, link, accepted_by, follows=follows)
+
+    async def _publish(
+        self, connection: Connection, link: Link, cause_id: UUID, *, follows: int | None = None
+    ) -> None:
         fact = HistoryLinked(
             at=self._now(),
             service=self._service,
@@ -172,21 +221,20 @@ class History:
             transaction_id=link.last.transaction_id,
             position=link.last.position,
             head=link.head.hex(),
+            follows=follows,
         )
         stream = StreamId(f"history/{self._service}")
-        origin = Origin(service_actor(self._service), last_event)
-        cause: Recorded[Any] = Recorded(
-            fact, stream, link.number, 0, 0, last_event, origin, fact.at
-        )
+        origin = Origin(service_actor(self._service), cause_id)
+        cause: Recorded[Any] = Recorded(fact, stream, link.number, 0, 0, cause_id, origin, fact.at)
         publication = Publication(fact, history_topic(self._service), str(self._service))
         record = record_of(self._service, publication, cause, 0)
         await write_record(connection, publication, record)
 
 
-async def _last_link(connection: Connection) -> Link | None:
+async def last_link(connection: Connection) -> Link | None:
     row = await connection.fetchrow(
         "SELECT link, events, transaction_id::text, position, '{}'::bigint[] AS positions,"
-        " ''::bytea AS marks, head FROM history_links ORDER BY link DESC LIMIT 1"
+        " ''::bytea AS marks, head, accepted_by FROM history_links ORDER BY link DESC LIMIT 1"
     )
     return None if row is None else link_of(row)
 
@@ -208,8 +256,9 @@ async def _write(connection: Connection, link: Link) -> bool:
     """False where another replica has written this link."""
     status = await connection.execute(
         """
-        INSERT INTO history_links (link, events, transaction_id, position, positions, marks, head)
-        VALUES ($1, $2, $3::text::xid8, $4, $5, $6, $7) ON CONFLICT (link) DO NOTHING
+        INSERT INTO history_links (link, events, transaction_id, position, positions, marks, head,
+                                   accepted_by)
+        VALUES ($1, $2, $3::text::xid8, $4, $5, $6, $7, $8) ON CONFLICT (link) DO NOTHING
         """,
         link.number,
         link.events,
@@ -218,5 +267,6 @@ async def _write(connection: Connection, link: Link) -> bool:
         link.positions,
         b"".join(link.marks),
         link.head,
+        link.accepted_by,
     )
     return status == "INSERT 0 1"

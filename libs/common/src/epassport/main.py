@@ -114,7 +114,7 @@ async def _restore(service: Service, lost: Order | None) -> None:
         for name, count in vars(found).items():
             sys.stdout.write(f"{name}: {count}\n")
         sys.stdout.flush()
-        await accept(essentials.database, lost)
+        await accept(essentials.database, opened.history(), found.lost_links, lost)
     log.info("restored", service=service.name)
 
 

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from epassport import history
 from epassport.database import Connection, Database
 from epassport.errors import Poison
 from epassport.keyring import SubjectKeyring
 from epassport.progress import Progress
 from epassport.records import Incoming, RawRecord, read_event, read_head
 from epassport_contracts import ServiceName
+from epassport_contracts.events.history import HistoryLinked
 from epassport_contracts.events.keys import SubjectKey
 from epassport_contracts.registry import TOPICS, Topic
 
@@ -25,11 +27,12 @@ from epassport_contracts.registry import TOPICS, Topic
 @dataclass
 class Compared:
     """already_sent: outbox rows that stand on their topic; lost: records, lost_keys: generations
-    of a person's keys, that stand there and are not in the store."""
+    of a person's keys, lost_links: of the history, that stand there and are not in the store."""
 
     already_sent: int = 0
     lost: int = 0
     lost_keys: int = 0
+    lost_links: int = 0
 
 
 class OwnTopics:
@@ -51,15 +54,22 @@ class OwnTopics:
 
     async def compare(self, progress: Progress) -> Compared:
         found = Compared()
+        last_link = 0
         async for topic, records in self._records(progress):
             mine = [record for record in records if _header(record, "ce_source") == self._source]
             async with self._database.transaction() as connection:
                 found.already_sent += await _forget_sent(connection, mine)
                 if topic.sequenced:
                     found.lost += await _keep_lost(connection, mine)
-                if any(spec.model is SubjectKey for spec in topic.events):
+                kinds = {spec.model for spec in topic.events}
+                if SubjectKey in kinds:
                     read = _readable(mine, topic)
                     found.lost_keys += await self._keyring.note_lost(connection, read)
+                if HistoryLinked in kinds:
+                    last_link = max([last_link, *_links(mine, topic)])
+        async with self._database.connection() as connection:
+            stored = await history.last_link(connection)
+        found.lost_links = max(0, last_link - (stored.number if stored else 0))
         return found
 
     async def _records(self, progress: Progress) -> AsyncIterator[tuple[Topic, list[RawRecord]]]:
@@ -91,6 +101,12 @@ def _readable(records: Iterable[RawRecord], topic: Topic) -> Iterator[Incoming]:
     for record in records:
         with suppress(Poison):
             yield read_event(record, read_head(record, topic))
+
+
+def _links(records: Iterable[RawRecord], topic: Topic) -> Iterator[int]:
+    for record in _readable(records, topic):
+        if isinstance(record.event, HistoryLinked):
+            yield record.event.link
 
 
 async def _forget_sent(connection: Connection, records: Sequence[RawRecord]) -> int:

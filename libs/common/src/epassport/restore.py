@@ -7,7 +7,8 @@ Run while nothing else of the service runs. In this order, each step repeatable:
 2. The service's own topics are compared with its store (docs/runbooks/restore.md): what waits in
    the outbox and stands there already is not sent again; streams whose records the store has lost
    go on counting after them, so that no sequence means two facts, and are kept for an operator;
-   persons whose data keys it has lost get keys of the next generation.
+   persons whose data keys it has lost get keys of the next generation; lost links of its history
+   are named by the next one.
 3. Stored offsets beyond the end of their topic (Kafka lost more than the database) are set to it.
 4. Who was erased is erased again: keys that came back with the backup are destroyed, and orders
    for erasure that came since are carried out.
@@ -23,6 +24,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from epassport.applying import Applier
 from epassport.database import Database
 from epassport.errors import EndsProcess, Unsafe
+from epassport.history import History
 from epassport.kafka import KafkaClients
 from epassport.keyring import SubjectKeyring
 from epassport.operations import Order, record_action
@@ -58,6 +60,7 @@ class Found:
     already_sent: int
     lost: int
     lost_keys: int
+    lost_links: int
 
 
 async def refuse_unrestored(database: Database) -> None:
@@ -212,24 +215,32 @@ async def _reading(clients: KafkaClients) -> AsyncIterator[AIOKafkaConsumer]:
         await consumer.stop()
 
 
-async def accept(database: Database, order: Order | None) -> None:
-    """From now on this cluster is the database's. Raises EndsProcess while published records that
-    the store has lost are nobody's decision yet."""
+async def accept(
+    database: Database, history: History, lost_links: int, order: Order | None
+) -> None:
+    """From now on this cluster is the database's. Raises EndsProcess while published records or
+    links of the history that the store has lost are nobody's decision yet.
+
+    lost_links: as `restore` has just found them.
+    """
     async with database.transaction() as connection:
         unsettled = await connection.fetchval(
             "SELECT count(*) FROM lost_publications WHERE settled_by IS NULL"
         )
-        if unsettled and order is None:
+        if (unsettled or lost_links) and order is None:
             raise EndsProcess(
-                f"{unsettled} published records are not in the store: look, settle, then"
-                " restore --accept-lost"
+                f"{unsettled} published records and {lost_links} links of the history are not in"
+                " the store: look, settle, then restore --accept-lost"
             )
-        if unsettled and order is not None:
+        if (unsettled or lost_links) and order is not None:
             await connection.execute(
                 "UPDATE lost_publications SET settled_by = $1 WHERE settled_by IS NULL",
                 order.action_id,
             )
-            await record_action(connection, order, "accept-lost", {}, {"lost": unsettled})
+            found = {"lost": unsettled, "lost_links": lost_links}
+            await record_action(connection, order, "accept-lost", {}, found)
+        if lost_links and order is not None:
+            await history.go_on_after_loss(connection, lost_links, order.action_id)
         await connection.execute(
             "INSERT INTO clusters (system_identifier)"
             " SELECT system_identifier FROM pg_control_system() ON CONFLICT DO NOTHING"

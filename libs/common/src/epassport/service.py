@@ -220,7 +220,7 @@ class Running:
         own = OwnReactions(database, codec, self.signals, self._reactions, self.group, pages)
         async with asyncio.TaskGroup() as parent:
             parent.create_task(own.run())
-            parent.create_task(self._history().run())
+            parent.create_task(self.history().run())
             for model in self.service.read_models:
                 parent.create_task(projector(model, database, codec, self.signals, pages).run())
 
@@ -264,7 +264,7 @@ class Running:
             parent.create_task(cleaner.run())
             parent.create_task(self.timer.run())
 
-    def _history(self) -> History:
+    def history(self) -> History:
         essentials = self.essentials
         return History(self.service.name, essentials.database, self.signals, essentials.clock.now)
 

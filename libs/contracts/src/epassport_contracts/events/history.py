@@ -13,6 +13,7 @@ class HistoryLinked(ContractEvent):
     link: counts from 1; events: how many all links cover
     transaction_id, position: of the last event covered, in reading order
     head: SHA-256 in hex; ADR 0026 says over what
+    follows: set where a restore has lost the links before this one: the last one that was kept
     """
 
     service: ServiceName
@@ -21,3 +22,4 @@ class HistoryLinked(ContractEvent):
     transaction_id: int
     position: int
     head: str
+    follows: int | None = None
