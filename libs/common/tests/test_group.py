@@ -108,6 +108,19 @@ async def test_each_command_of_a_group_gets_its_own_outcome(group: Group) -> Non
     assert outcomes[1].version == 1
 
 
+async def test_a_group_of_more_than_a_hundred_commands_is_a_fault_that_writes_nothing(
+    group: Group, db: Database
+) -> None:
+    envelopes = [envelope(f"s{n}", PutBox(AT)) for n in range(101)]
+    with pytest.raises(ValueError, match="101 commands"):
+        async with db.transaction() as connection:
+            await group.run(connection, envelopes)
+    assert await count(db, "streams") == 0
+    async with db.transaction() as connection:
+        await group.run(connection, envelopes[:100])
+    assert await count(db, "events") == 100
+
+
 async def test_a_claim_taken_by_another_stream_refuses_and_writes_nothing_else(
     group: Group, db: Database
 ) -> None:

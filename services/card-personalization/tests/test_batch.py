@@ -62,6 +62,16 @@ def test_a_closed_batch_leaves_once_and_names_its_cards() -> None:
     given(*DISPATCHED).when(other).then_refused(Reason.ALREADY_DISPATCHED)
 
 
+def test_a_full_batch_leaves_in_events_of_a_hundred_cards() -> None:
+    cards = [UUID(int=n) for n in range(201)]
+    noted = [CardNoted(AT, card, None) for card in cards]
+    leaving = DispatchBatch(AT, "courier-7")
+    given(OPENED, *noted, BatchClosed(AT)).when(leaving).then(
+        *(BatchDispatched(AT, "courier-7", tuple(cards[n : n + 100])) for n in (0, 100, 200))
+    )
+    given(OPENED, BatchClosed(AT)).when(leaving).then(BatchDispatched(AT, "courier-7", ()))
+
+
 def test_an_open_batch_does_not_leave() -> None:
     given(OPENED).when(DispatchBatch(AT, "courier-7")).then_refused(Reason.NOT_CLOSED)
 

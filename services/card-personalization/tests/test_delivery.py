@@ -32,7 +32,7 @@ from card_lives import (
 )
 
 from card_personalization import batch, card
-from card_personalization.batch import BatchClosed, BatchOpened, CardNoted
+from card_personalization.batch import MAX_CARDS, BatchClosed, BatchOpened, CardNoted
 from card_personalization.card_commands import (
     ActivateCard,
     AllocateBlank,
@@ -59,6 +59,9 @@ from epassport.testing import Specification
 given = Specification(card.aggregate).given
 
 
+FULL = range(MAX_CARDS)
+
+
 def test_an_accepted_card_is_packed_once_by_somebody_else() -> None:
     packing = PackCard(LATER, PACKER, BATCH)
     given(*ACCEPTED).reading(OPEN_BATCH).when(packing).then(CardPacked(LATER, PACKER, BATCH))
@@ -83,7 +86,10 @@ def test_the_same_subject_of_another_issuer_is_another_person() -> None:
         ([BatchOpened(AT, "office-2")], Reason.BATCH_OF_OTHER_OFFICE),
         ([BatchOpened(AT, OFFICE), BatchClosed(AT)], Reason.BATCH_CLOSED),
         (
-            [BatchOpened(AT, OFFICE), *(CardNoted(AT, UUID(int=n), None) for n in range(500))],
+            [
+                BatchOpened(AT, OFFICE),
+                *(CardNoted(AT, UUID(int=n), None) for n in range(MAX_CARDS)),
+            ],
             Reason.BATCH_FULL,
         ),
     ],

@@ -29,9 +29,12 @@ from bureau_service import (
 )
 from seen_again import let_through, own_events
 
-from card_personalization import archive, readmodel
+from card_personalization import archive, batch, readmodel
+from card_personalization.batch import MAX_CARDS, NoteCard
 from card_personalization.card_commands import BlockCause
 from epassport.actor import service_actor
+from epassport.commands import Envelope
+from epassport.events import Origin
 from epassport.progress import Progress
 from epassport.rebuild import Source, rebuild
 from epassport_contracts.events.enrollment import (
@@ -172,6 +175,23 @@ async def test_an_accepted_card_travels_to_its_office_and_comes_into_force(
     travelled = (await bureau.get("courier-1", f"/v1/batches/{batch_id}")).json()
     assert travelled["cards"] == [str(holder.document_ref)]
     assert (travelled["status"], travelled["courier"]) == ("dispatched", "courier-1")
+
+
+async def test_a_full_batch_leaves_with_every_card(bureau: Bureau) -> None:
+    """Of cards that nobody made, so that each answers its order with a refusal that is kept."""
+    opened = await bureau.post(OPERATOR, "/v1/batches", office=OFFICE)
+    batch_id = opened.json()["batch_id"]
+    origin = Origin(service_actor(CARDS.value), uuid4())
+    for n in range(MAX_CARDS):
+        command = NoteCard(bureau.clock.now(), UUID(int=n))
+        await bureau.opened.group.execute([Envelope(batch.stream(batch_id), command, origin)])
+    await bureau.post(OPERATOR, f"/v1/batches/{batch_id}/close")
+    await bureau.post("courier-1", f"/v1/batches/{batch_id}/dispatch", courier="courier-1")
+    await bureau.wait_for(
+        f"SELECT FROM reaction_refusals HAVING count(DISTINCT stream_id) = {MAX_CARDS}"
+    )
+    travelled = (await bureau.get("courier-1", f"/v1/batches/{batch_id}")).json()
+    assert (travelled["status"], len(travelled["cards"])) == ("dispatched", MAX_CARDS)
 
 
 async def test_a_card_without_a_blank_waits_and_is_made_when_blanks_have_come(

@@ -22,6 +22,7 @@ from epassport import signals as names
 from epassport.catalog import Catalog, Publication
 from epassport.clock import Clock
 from epassport.commands import (
+    GROUP_LIMIT,
     IDEMPOTENCY_KEY_REUSED,
     Accepted,
     Conflict,
@@ -153,6 +154,8 @@ class Group:
 
     async def run(self, connection: Connection, envelopes: Sequence[Envelope]) -> list[Outcome]:
         """One group in the caller's transaction. Raises GroupConflict: roll back and run again."""
+        if len(envelopes) > GROUP_LIMIT:
+            raise ValueError(f"{len(envelopes)} commands in one group")
         cases = await self._lock_and_load(connection, envelopes)
         states = await self._states_read(connection, envelopes)
         now = self._clock.now()

@@ -2,8 +2,8 @@
 
 - Opened for an office, closed when packing ends, dispatched with a courier; nothing goes back.
 - Which cards are in it the cards themselves say (CardPacked); the batch notes them, so that
-  its dispatch can name every one. A card whose packing is heard of only after the dispatch
-  left with it too: packing ended before the batch was closed.
+  its dispatch can name every one, a hundred in an event. A card whose packing is heard of
+  only after the dispatch left with it too: packing ended before the batch was closed.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,8 @@ from uuid import UUID
 
 from epassport import Aggregate, Refused
 
-MAX_CARDS = 500  # its dispatch is one group of commands, which must end within a second
+MAX_CARDS = 500  # then packing ends; cards packed in the same moment still travel with it
+CARDS_AN_EVENT = 100  # each is sent a command, and a group of those holds a hundred
 
 
 class Reason(StrEnum):
@@ -133,7 +134,10 @@ def _dispatch(command: DispatchBatch, batch: Batch) -> Sequence[Event] | Refused
         case Status.OPEN:
             return Refused(Reason.NOT_CLOSED)
         case Status.CLOSED:
-            return [BatchDispatched(command.at, command.courier, batch.cards)]
+            return [
+                BatchDispatched(command.at, command.courier, batch.cards[n : n + CARDS_AN_EVENT])
+                for n in range(0, max(1, len(batch.cards)), CARDS_AN_EVENT)
+            ]
         case Status.DISPATCHED:
             same = batch.courier == command.courier
             return [] if same else Refused(Reason.ALREADY_DISPATCHED)
