@@ -202,7 +202,6 @@ async def consuming(
     handler: Notes,
     *topics: Topic,
     service: ServiceName = SERVICE,
-    gap_alarm: timedelta = timedelta(seconds=60),
     member: str | None = None,
     session: timedelta = SESSION,
 ) -> AsyncIterator[ConsumerRunner]:
@@ -212,7 +211,6 @@ async def consuming(
         [handler],
         clients_of(bootstrap, member=member, session=session),
         topics={topic.name: topic for topic in topics},
-        gap_alarm=gap_alarm,
     )
     await runner.start()
     try:

@@ -8,7 +8,7 @@ drained, and streams that have waited too long for a missing record are reported
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -29,7 +29,6 @@ from epassport_contracts.registry import BY_NAME, Topic
 SWEEP_SECONDS = 5.0
 STOP_SECONDS = 12.0
 POLLED_WITHIN = timedelta(seconds=30)
-GAP_ALARM = timedelta(seconds=60)
 
 log = structlog.get_logger(__name__)
 
@@ -51,12 +50,10 @@ class ConsumerRunner:
         clients: KafkaClients,
         *,
         topics: Mapping[str, Topic] = BY_NAME,
-        gap_alarm: timedelta = GAP_ALARM,
         give_up_seconds: float = GIVE_UP_SECONDS,
     ) -> None:
         """Raises LookupError where a handler names a topic that is not in `topics`."""
         self._database = database
-        self._gap_alarm = gap_alarm
         self._broker = clients.broker()
         self._parked: dict[tuple[str, str], int] = {}
         self._alarmed: set[tuple[str, HeldStream]] = set()
@@ -169,12 +166,7 @@ class ConsumerRunner:
             self._report_gaps(consumer, topic, [s for s in waiting if s.topic == topic])
 
     def _report_gaps(self, consumer: str, topic: str, waiting: Iterable[HeldStream]) -> None:
-        since = datetime.now(UTC) - self._gap_alarm
-        late = {
-            (consumer, stream)
-            for stream in waiting
-            if stream.gap_since is not None and stream.gap_since < since
-        }
+        late = {(consumer, stream) for stream in waiting if stream.is_late}
         metrics.STREAMS_HELD_BY_GAP.labels(consumer, topic).set(len(late))
         for _, stream in late - self._alarmed:
             log.warning(

@@ -8,7 +8,7 @@ import base64
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter
 
@@ -17,6 +17,8 @@ from epassport.database import Connection
 from epassport.errors import RuntimeFault
 from epassport.records import UNKNOWN, WAITING, Cause, RawRecord, headers_apart
 from epassport.slices import Hold, StreamState
+
+GAP_ALARM = timedelta(seconds=60)
 
 _ACTOR: TypeAdapter[Actor] = TypeAdapter(Actor)
 _RAW_KEY, _OTHERS = ":key", ":others"
@@ -272,23 +274,26 @@ class HeldStream:
     partition: int
     key: str
     gap_since: datetime | None
+    is_late: bool
 
 
 async def waiting_streams(connection: Connection, consumer: str) -> list[HeldStream]:
     """Streams of which no record is at fault: they wait for a missing one, or to be drained."""
     rows = await connection.fetch(
         """
-        SELECT topic, partition, key, min(parked_at) FILTER (WHERE cause = $2) AS gap_since
-          FROM parked WHERE consumer = $1
-         GROUP BY topic, partition, key HAVING bool_and(cause = ANY($3::text[]))
+        SELECT topic, partition, key, gap_since,
+               coalesce(gap_since < clock_timestamp() - $4::interval, false) AS is_late
+          FROM (SELECT topic, partition, key,
+                       min(parked_at) FILTER (WHERE cause = $2) AS gap_since
+                  FROM parked WHERE consumer = $1
+                 GROUP BY topic, partition, key HAVING bool_and(cause = ANY($3::text[]))) AS held
         """,
         consumer,
         Cause.GAP,
         list(WAITING),
+        GAP_ALARM,
     )
-    return [
-        HeldStream(row["topic"], row["partition"], row["key"], row["gap_since"]) for row in rows
-    ]
+    return [HeldStream(**row) for row in rows]
 
 
 async def known_by_now(
