@@ -14,16 +14,9 @@ from epassport_contracts.events.enrollment import ApplicationKind
 from epassport_credentials.verifier import verify_offline
 from epassport_sandbox.citizens import Citizen
 from epassport_sandbox.client import Refused, until
-from epassport_sandbox.country import (
-    AGE_CHECK,
-    AGENCY,
-    BANK_CLERK,
-    CARD_INSPECTOR,
-    IDENTIFICATION,
-    SHOP_CLERK,
-)
+from epassport_sandbox.country import AGE_CHECK, IDENTIFICATION
 from epassport_sandbox.demo import timeline
-from epassport_sandbox.people import DemoPerson
+from epassport_sandbox.people import AGENCY, BANK_CLERK, CARD_INSPECTOR, SHOP_CLERK, DemoPerson
 from epassport_sandbox.road import CARDS, ENROLLMENT, PROFILE, VERIFICATION, Walk
 from epassport_sandbox.running import Session
 

@@ -16,15 +16,15 @@ from PIL import Image
 from epassport.actor import Role
 from epassport_contracts import ServiceName
 from epassport_sandbox.citizens import Citizen
-from epassport_sandbox.country import (
+from epassport_sandbox.invariants import settle
+from epassport_sandbox.people import (
     ADMINISTRATOR,
     CARD_INSPECTOR,
     CARD_OPERATOR,
     REGISTRAR,
     SHOP_CLERK,
+    DemoPerson,
 )
-from epassport_sandbox.invariants import settle
-from epassport_sandbox.people import DemoPerson
 from epassport_sandbox.road import BIOMETRICS, CARDS, ENROLLMENT, PROFILE, VERIFICATION
 from epassport_sandbox.running import Session
 from epassport_sandbox.system import System

@@ -16,10 +16,10 @@ from biometrics.engine.process import WorkerSettings
 from biometrics.engine.sourceafis import SourceAfis
 from epassport_credentials.transliteration import to_icao
 from epassport_sandbox.client import Refused, until
-from epassport_sandbox.country import ADMINISTRATOR, CARD_INSPECTOR
 from epassport_sandbox.fingerprints import DPI
 from epassport_sandbox.invariants import settle
 from epassport_sandbox.jars import cache_folder
+from epassport_sandbox.people import ADMINISTRATOR, CARD_INSPECTOR
 from epassport_sandbox.remains import collect, places_of
 from epassport_sandbox.road import BIOMETRICS, CARDS, ENROLLMENT, PROFILE, VERIFICATION, Walk
 from epassport_sandbox.running import Session

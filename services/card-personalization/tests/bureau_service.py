@@ -46,7 +46,7 @@ from epassport_sandbox.ports import free_port
 
 CARDS, ENROLLMENT = ServiceName.CARD_PERSONALIZATION, ServiceName.ENROLLMENT
 OWNERS = (ENROLLMENT, ServiceName.BIOMETRICS)
-OFFICE, REGION, LOT = "office-ta-1", "RU-TA", "lot-1"
+OFFICE, REGION, LOT = "office-3", "RU-TA", "lot-1"
 NUMBER, SURNAME = "900777123", "Канарейкина"
 PERSON = Identity(
     surname=SURNAME,

@@ -15,12 +15,11 @@ import uvloop
 from rich.console import Console
 
 from epassport_contracts import ServiceName
-from epassport_sandbox import demo, story
+from epassport_sandbox import demo, guide, story
 from epassport_sandbox.country import BLANKS
 from epassport_sandbox.duplicates import run_duplicates, visits
 from epassport_sandbox.errors import SandboxError
 from epassport_sandbox.given import GivenSystem
-from epassport_sandbox.people import DEMO_PEOPLE
 from epassport_sandbox.pilot import SETTINGS, run_pilot
 from epassport_sandbox.road import BIOMETRICS, ENROLLMENT
 from epassport_sandbox.running import Session, open_given_session, open_session
@@ -106,8 +105,8 @@ def _leaves(group: ExceptionGroup[SandboxError]) -> list[SandboxError]:
 
 async def _demo(citizens: int, folder: Path, console: Console) -> int:
     async with _open(folder, citizens, console) as session:
-        facts = await demo.perform(session, citizens, folder, console)
-    return 0 if facts.hold else 1
+        facts, _ = await demo.perform(session, citizens, folder, console)
+    return facts.exit_code
 
 
 async def _demo_on_given(citizens: int, folder: Path, console: Console) -> int:
@@ -116,17 +115,19 @@ async def _demo_on_given(citizens: int, folder: Path, console: Console) -> int:
     async with open_given_session(
         given, folder / "system", fingers=fingers, say=partial(_say, console)
     ) as session:
-        facts = await demo.perform(session, citizens, folder, console, verify=given.verify_command)
-    return 0 if facts.hold else 1
+        facts, _ = await demo.perform(
+            session, citizens, folder, console, verify=given.verify_command
+        )
+    return facts.exit_code
 
 
 async def _up(citizens: int, folder: Path, console: Console) -> int:
     async with _open(folder, citizens, console) as session:
-        facts = await demo.perform(session, citizens, folder, console)
-        _addresses(session, console)
-        console.print("Everything stays up until Ctrl-C.")
+        facts, followed = await demo.perform(session, citizens, folder, console)
+        guide.show(console, session, followed, folder / "as")
+        console.print("\nEverything stays up until Ctrl-C.")
         await session.system.processes.watch()
-    return 0 if facts.hold else 1
+    return facts.exit_code
 
 
 async def _pilot(citizens: int, folder: Path, console: Console, *, images: bool) -> int:
@@ -174,16 +175,6 @@ def _open(
 
 def _say(console: Console, text: str) -> None:
     console.print(f"[dim]·[/] {text}")
-
-
-def _addresses(session: Session, console: Console) -> None:
-    """Where everything listens, and a token for each demo person."""
-    for service, url in session.system.urls.items():
-        console.print(f"{service:22} {url}")
-    console.print(f"{'issuer':22} {session.system.issuer.url}")
-    console.print(f"{'kafka':22} {session.system.stack.kafka.bootstrap}")
-    for person in DEMO_PEOPLE:
-        console.print(f"{person.subject}: {session.system.issuer.issue(person)}", soft_wrap=True)
 
 
 if __name__ == "__main__":

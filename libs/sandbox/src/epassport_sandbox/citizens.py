@@ -136,14 +136,15 @@ def citizens(
         yield _person(chance, _Numbers.of(seed, index), region, birth_date, today)
 
 
-def special_cast(today: date) -> SpecialCast:
-    """The same six persons in every run of a day."""
+def special_cast(today: date, *, troupe: int = 0) -> SpecialCast:
+    """The same six persons in every run of a day. troupe: up to 99, each of other persons."""
 
     def cast(role: int, age: int, region: str) -> Citizen:
-        chance = random.Random(f"special cast {role}")
+        number = 10 * troupe + role
+        chance = random.Random(f"special cast {number}")
         birth_date = _birthday(chance, today, age)
         return _person(
-            chance, _Numbers(_CAST_FIRST_INDEX + role), REGIONS[region], birth_date, today
+            chance, _Numbers(_CAST_FIRST_INDEX + number), REGIONS[region], birth_date, today
         )
 
     applies_first = cast(4, 38, "RU-MOW")

@@ -8,46 +8,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from epassport.actor import Role
 from epassport.signing import LocalSigner, Signer, new_private_key, public_key_octets
 from epassport_contracts import ServiceName
 from epassport_sandbox.client import Client
-from epassport_sandbox.people import DemoPerson
-from epassport_sandbox.places import PILOT_REGIONS
+from epassport_sandbox.people import (
+    BANK,
+    CARD_OPERATOR,
+    REGISTRAR,
+    SHOP,
+    STAFF,
+    DemoPerson,
+    Staff,
+)
 from epassport_sandbox.system import System
 
 STATION = "station-1"
-SHOP = "shop-kvartal"
-BANK = "bank-sever"
 AGE_CHECK = "age-check"
 IDENTIFICATION = "identification"
 LOT_SIZE = 1_000
 BLANKS = 5_000
 
-REGISTRAR = DemoPerson("registrar-1", "Борис Чернышёв", (Role.REGISTRAR,))
-ADMINISTRATOR = DemoPerson("administrator-1", "Виктор Руднев", (Role.ADMINISTRATOR,))
-CARD_OPERATOR = DemoPerson("card-operator-1", "Никита Зуев", (Role.CARD_OPERATOR,))
-CARD_INSPECTOR = DemoPerson("card-inspector-1", "Вера Ланская", (Role.CARD_INSPECTOR,))
-COURIER = DemoPerson("courier-1", "Глеб Широков", (Role.COURIER,))
-ADJUDICATORS = (
-    DemoPerson("adjudicator-1", "Олег Тихомиров", (Role.ADJUDICATOR,)),
-    DemoPerson("adjudicator-2", "Ирина Белых", (Role.ADJUDICATOR,)),
-)
-AGENCY = DemoPerson("agency-1", "Служба учёта", (Role.AGENCY,))
-HOTLINE = DemoPerson("hotline-1", "Юлия Маркова", (Role.HOTLINE,))
-SHOP_CLERK = DemoPerson("verifier-1", "Кирилл Журавлёв", (Role.VERIFIER,), office=SHOP)
-BANK_CLERK = DemoPerson("verifier-2", "Анна Белова", (Role.VERIFIER,), office=BANK)
-
 
 @dataclass(frozen=True)
-class Office:
+class Office(Staff):
     """One office with its people; the operator and the officers sign with their own keys."""
 
-    office_id: str
-    region: str
-    operator: DemoPerson
-    supervisor: DemoPerson
-    counter: tuple[DemoPerson, DemoPerson]
     keys: Mapping[str, Signer]
 
     def signature(self, person: DemoPerson, octets: bytes) -> str:
@@ -69,7 +54,7 @@ async def set_up_country(
     """Register everything, open the pilot regions and put blanks into stock; what concerns a
     service that does not run is left out."""
     today = system.clock.now()
-    offices = {region: _office(region, n) for n, region in enumerate(PILOT_REGIONS, start=1)}
+    offices = {staff.region: _office(staff) for staff in STAFF}
     for office in offices.values():
         await _register_office(client, system.issuer.url, office, today)
         await client.command(
@@ -119,15 +104,11 @@ def _lots(blanks: int) -> list[int]:
     return [LOT_SIZE] * whole + ([rest] if rest else [])
 
 
-def _office(region: str, n: int) -> Office:
-    def person(role: Role, suffix: str = "") -> DemoPerson:
-        office_id = f"office-{n}"
-        return DemoPerson(f"{role}-{n}{suffix}", f"{role} {n}{suffix}", (role,), region, office_id)
-
-    operator = person(Role.OPERATOR)
-    counter = (person(Role.HAND_OVER_OFFICER), person(Role.HAND_OVER_OFFICER, "-second"))
-    keys = {who.subject: LocalSigner(new_private_key()) for who in (operator, *counter)}
-    return Office(f"office-{n}", region, operator, person(Role.SUPERVISOR), counter, keys)
+def _office(staff: Staff) -> Office:
+    keys = {who.subject: LocalSigner(new_private_key()) for who in (staff.operator, *staff.counter)}
+    return Office(
+        staff.office_id, staff.region, staff.operator, staff.supervisor, staff.counter, keys
+    )
 
 
 async def _register_office(client: Client, issuer: str, office: Office, today: datetime) -> None:

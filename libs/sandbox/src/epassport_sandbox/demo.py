@@ -17,33 +17,28 @@ from typing import Any
 from rich.console import Console
 
 from epassport_contracts.events.enrollment import ApplicationKind
+from epassport_credentials.errors import Reason
 from epassport_credentials.verifier import Verdict, verify_offline
 from epassport_sandbox import story
 from epassport_sandbox.citizens import citizens, special_cast
 from epassport_sandbox.client import Refused, until
-from epassport_sandbox.country import (
-    AGE_CHECK,
-    AGENCY,
-    BANK_CLERK,
-    CARD_INSPECTOR,
-    IDENTIFICATION,
-    SHOP_CLERK,
-)
+from epassport_sandbox.country import AGE_CHECK, IDENTIFICATION
 from epassport_sandbox.errors import SandboxError
 from epassport_sandbox.observer import Seen, read_topics
+from epassport_sandbox.people import AGENCY, BANK_CLERK, CARD_INSPECTOR, SHOP_CLERK
 from epassport_sandbox.road import CARDS, PROFILE, VERIFICATION, Phone, Walk
 from epassport_sandbox.running import Session
-from epassport_sandbox.shown import IN_FORCE, Actor, Facts, Followed
+from epassport_sandbox.shown import IN_FORCE, Actor, Facts, Followed, Refusal
 
 AT_ONCE = 4
 SEED = 2026
 DUPLICATE = "refused: duplicate-person"
 
 
-def cast(session: Session, count: int) -> list[Actor]:
+def cast(session: Session, count: int, troupe: int = 0) -> list[Actor]:
     """Six whose road is told in advance, and ordinary citizens up to `count`."""
     today = session.system.clock.now().date()
-    special = special_cast(today)
+    special = special_cast(today, troupe=troupe)
     named = [
         Actor("from another region", special.outside_pilot, "refused: application-region-not-open"),
         Actor("eleven years old", special.under_fourteen, "refused: application-under-fourteen"),
@@ -52,7 +47,8 @@ def cast(session: Session, count: int) -> list[Actor]:
         Actor("applies for the first time", special.applies_first),
         Actor("applies again under another name", special.applies_again, DUPLICATE),
     ]
-    ordinary = islice(citizens(SEED, max(count, len(named)), today), max(count - len(named), 1))
+    people = citizens(SEED + troupe, max(count, len(named)), today)
+    ordinary = islice(people, max(count - len(named), 1))
     return [*(Actor("citizen", citizen) for citizen in ordinary), *named]
 
 
@@ -95,12 +91,12 @@ async def _walk(session: Session, actor: Actor) -> None:
 async def follow(session: Session, walk: Walk, facts: Facts, say: Any) -> Followed:
     """The second half: one passport checked, lost, refused, replaced."""
     followed = Followed(walk)
-    codes = await session.client.query(CARDS, f"/cards/{walk.ref}/codes", CARD_INSPECTOR)
+    codes = await _codes(session, walk)
     followed.small_code, followed.identity_code = codes["small"], codes["identity"]
     say("checking the card offline and the phone online")
-    await _check_good(session, followed, facts)
+    phone = await _check_good(session, followed, facts)
     say("the card and the phone are lost")
-    await _lose(session, followed, facts)
+    await _lose(session, followed, phone, facts)
     say("the replacement goes down the same road")
     await _replace(session, followed, facts)
     followed.timeline = await timeline(session, walk)
@@ -108,7 +104,14 @@ async def follow(session: Session, walk: Walk, facts: Facts, say: Any) -> Follow
     return followed
 
 
-async def _check_good(session: Session, followed: Followed, facts: Facts) -> None:
+async def _codes(session: Session, walk: Walk) -> Mapping[str, str]:
+    codes: Mapping[str, str] = await session.client.query(
+        CARDS, f"/cards/{walk.ref}/codes", CARD_INSPECTOR
+    )
+    return codes
+
+
+async def _check_good(session: Session, followed: Followed, facts: Facts) -> Phone:
     followed.offline = await _offline_when(
         session, followed.small_code, lambda verdict: verdict.outcome == "good"
     )
@@ -130,13 +133,13 @@ async def _check_good(session: Session, followed: Followed, facts: Facts) -> Non
     )
     facts.expect("the bank sees the name it registered for",
                  followed.bank_saw["claims"].get("surname") == walk.citizen.surname)  # fmt: skip
-    facts.story["phone"] = phone
+    return phone
 
 
-async def _lose(session: Session, followed: Followed, facts: Facts) -> None:
-    """From the report to the first refusal of the card, asked again and again."""
+async def _lose(session: Session, followed: Followed, phone: Phone, facts: Facts) -> None:
+    """From the report to the first refusal of the card, asked again and again, then the phone's:
+    each of its codes is good once, so that it is asked only when it must be refused."""
     road, walk = session.road, followed.walk
-    phone: Phone = facts.story.pop("phone")
     started = time.perf_counter()
     await session.client.command(
         PROFILE, f"/profiles/{walk.holder_id}/loss", {"document_ref": str(walk.ref)}, walk.person
@@ -148,10 +151,13 @@ async def _lose(session: Session, followed: Followed, facts: Facts) -> None:
     refused = await until(
         card, lambda answer: answer["outcome"] == "refused", what="the lost card to be refused"
     )
-    followed.loss_milliseconds = (time.perf_counter() - started) * 1000
-    facts.expect("online, the lost card is refused as suspended", "suspended" in refused["reason"])
+    followed.card_refused = Refusal(refused, (time.perf_counter() - started) * 1000)
+    facts.expect("online, the lost card is refused as suspended",
+                 refused["reason"] == Reason.SUSPENDED)  # fmt: skip
     by_phone = await road.age_check(phone.code(1, session.system.clock.now()))
-    facts.expect("the lost phone's code is refused", by_phone["outcome"] == "refused")
+    followed.phone_refused = Refusal(by_phone, (time.perf_counter() - started) * 1000)
+    facts.expect("the lost phone's code is refused as suspended",
+                 by_phone["reason"] == Reason.SUSPENDED)  # fmt: skip
     followed.offline_after = await _offline_when(
         session, followed.small_code, lambda verdict: verdict.outcome == "refused"
     )
@@ -171,7 +177,7 @@ async def _replace(session: Session, followed: Followed, facts: Facts) -> None:
     await road.bring([new])
     await road.hand_over(new, impression=0)
     await road.comes_into_force(new)
-    followed.replacement = new
+    followed.replacement, followed.replacement_code = new, (await _codes(session, new))["small"]
     old = await until(
         lambda: session.client.query(
             VERIFICATION, f"/documents/{walk.ref}", walk.office.supervisor
@@ -226,21 +232,29 @@ def _services(followed: Followed) -> int:
 
 
 async def perform(
-    session: Session, count: int, folder: Path, console: Console, *, verify: str | None = None
-) -> Facts:
+    session: Session,
+    count: int,
+    folder: Path,
+    console: Console,
+    *,
+    verify: str | None = None,
+    troupe: int = 0,
+) -> tuple[Facts, Followed]:
     """The whole demo on a running system; what it showed is printed and written to `folder`.
 
+    troupe: other people than those of another one, where that has walked before.
     Raises SandboxError where nobody got a passport whose life could be followed.
     """
     facts = Facts()
-    actors = cast(session, count)
+    actors = cast(session, count, troupe)
     with story.progress(console, "citizens on the road", len(actors)) as advance:
         await walk_all(session, actors, advance)
     for actor in actors:
-        facts.outcomes[actor.outcome] = facts.outcomes.get(actor.outcome, 0) + 1
+        told = (actor.role, actor.outcome)
+        facts.outcomes[told] = facts.outcomes.get(told, 0) + 1
         if actor.role != "citizen" or actor.outcome != actor.expected:
             facts.expect(f"{actor.role}: {actor.expected}", actor.outcome == actor.expected)
-    story.outcomes(console, actors)
+    story.outcomes(console, facts)
     chosen = next((a.walk for a in actors if a.outcome == IN_FORCE and a.walk is not None), None)
     if chosen is None:
         raise SandboxError(
@@ -250,7 +264,7 @@ async def perform(
     followed = await follow(session, chosen, facts, lambda text: console.print(f"[dim]· {text}"))
     story.tell(console, session, followed)
     files = await story.fetch_files(session, followed)
-    told = json.dumps(story.summary(session, followed, facts), indent=2, ensure_ascii=False)
-    story.write_files(folder, {**files, "summary.json": told.encode()})
+    summary = json.dumps(story.summary(session, followed, facts), indent=2, ensure_ascii=False)
+    story.write_files(folder, {**files, "summary.json": summary.encode()})
     story.verdict(console, facts, folder, verify or story.own_verify())
-    return facts
+    return facts, followed

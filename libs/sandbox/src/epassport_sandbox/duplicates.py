@@ -26,7 +26,7 @@ from PIL import Image
 from epassport_contracts import ServiceName
 from epassport_sandbox.citizens import Citizen, citizens
 from epassport_sandbox.client import Client, Refused, until
-from epassport_sandbox.country import ADJUDICATORS
+from epassport_sandbox.people import ADJUDICATORS
 from epassport_sandbox.road import FINGER, Road, Walk
 
 SEED = 6

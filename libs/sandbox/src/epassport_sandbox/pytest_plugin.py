@@ -133,7 +133,7 @@ def duplicate_person(epassport: "Session", newcomers: "Iterator[Citizen]") -> Ne
 
 
 async def _issue(session: "Session", citizen: "Citizen") -> Passport:
-    from epassport_sandbox.country import CARD_INSPECTOR
+    from epassport_sandbox.people import CARD_INSPECTOR
     from epassport_sandbox.road import CARDS, PROFILE
 
     walk = await session.road.whole(citizen)
@@ -154,7 +154,7 @@ async def _issue(session: "Session", citizen: "Citizen") -> Passport:
 async def _revoke(session: "Session", document_ref: UUID) -> None:
     """By order; returns once every verifier online is told so."""
     from epassport_sandbox.client import until
-    from epassport_sandbox.country import ADMINISTRATOR
+    from epassport_sandbox.people import ADMINISTRATOR
     from epassport_sandbox.road import VERIFICATION
 
     path = f"/documents/{document_ref}"

@@ -33,18 +33,15 @@ from epassport_credentials.mobile_qr import present
 from epassport_sandbox import fingerprints
 from epassport_sandbox.citizens import Citizen
 from epassport_sandbox.client import Answer, Client, Refused, Usual, until
-from epassport_sandbox.country import (
+from epassport_sandbox.country import AGE_CHECK, STATION, Country, Office
+from epassport_sandbox.people import (
     ADJUDICATORS,
-    AGE_CHECK,
     CARD_INSPECTOR,
     CARD_OPERATOR,
     COURIER,
     SHOP_CLERK,
-    STATION,
-    Country,
-    Office,
+    DemoPerson,
 )
-from epassport_sandbox.people import DemoPerson
 from epassport_sandbox.portraits import draw_portrait
 
 ENROLLMENT = ServiceName.ENROLLMENT

@@ -25,11 +25,10 @@ class Actor:
 
 @dataclass
 class Facts:
-    """What the run showed; written to summary.json as it stands."""
+    """What the run showed of its cast, and which expectations held."""
 
     expectations: dict[str, bool] = field(default_factory=dict)
-    outcomes: dict[str, int] = field(default_factory=dict)
-    story: dict[str, Any] = field(default_factory=dict)
+    outcomes: dict[tuple[str, str], int] = field(default_factory=dict)  # by role and outcome
 
     def expect(self, sentence: str, holds: bool) -> bool:
         self.expectations[sentence] = holds
@@ -38,6 +37,18 @@ class Facts:
     @property
     def hold(self) -> bool:
         return all(self.expectations.values())
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if self.hold else 1
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What a check answered after the loss, and how long after its report it did."""
+
+    answer: Mapping[str, Any]
+    milliseconds: float
 
 
 @dataclass
@@ -52,6 +63,8 @@ class Followed:
     shop_saw: Mapping[str, Any] = field(default_factory=dict)
     bank_saw: Mapping[str, Any] = field(default_factory=dict)
     offline_after: Verdict | None = None
-    loss_milliseconds: float = 0.0
+    card_refused: Refusal | None = None
+    phone_refused: Refusal | None = None
     replacement: Walk | None = None
+    replacement_code: str = ""
     public_events: list[Any] = field(default_factory=list)

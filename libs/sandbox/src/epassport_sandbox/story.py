@@ -4,7 +4,7 @@ import base64
 import json
 import statistics
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ from rich.table import Table
 from epassport_contracts import ServiceName
 from epassport_credentials.qr_symbol import qr_modules, qr_png
 from epassport_credentials.verifier import Verdict
-from epassport_sandbox.country import CARD_INSPECTOR
+from epassport_sandbox.people import CARD_INSPECTOR
 from epassport_sandbox.road import CARDS, Steps
 from epassport_sandbox.running import Session
-from epassport_sandbox.shown import Actor, Facts, Followed
+from epassport_sandbox.shown import Facts, Followed, Refusal
 
 
 @contextmanager
@@ -31,12 +31,9 @@ def progress(console: Console, what: str, total: int) -> Iterator[Callable[[], N
         yield lambda: bar.advance(task)
 
 
-def outcomes(console: Console, actors: Sequence[Actor]) -> None:
+def outcomes(console: Console, facts: Facts) -> None:
     table = Table("who", "outcome", "citizens", title="Outcomes")
-    groups: dict[tuple[str, str], int] = {}
-    for actor in actors:
-        groups[actor.role, actor.outcome] = groups.get((actor.role, actor.outcome), 0) + 1
-    for (role, outcome), count in groups.items():
+    for (role, outcome), count in facts.outcomes.items():
         table.add_row(role, outcome, str(count))
     console.print(table)
 
@@ -54,25 +51,62 @@ def tell(console: Console, session: Session, followed: Followed) -> None:
     console.print(table)
     console.print("The small code on its card (no personal data):")
     console.print(terminal_code(followed.small_code), highlight=False, soft_wrap=True)
-    if followed.offline is not None:
-        console.print(f"Offline, before the loss: {_verdict_line(followed.offline)}")
-    shop = {name: followed.shop_saw[name] for name in ("outcome", "claims", "fresh_as_of")}
-    console.print(f"Age check by phone, all the shop sees: {json.dumps(shop, default=str)}")
-    console.print(
-        f"Loss reported; the card was refused online {followed.loss_milliseconds:.0f} ms later"
-    )
-    if followed.offline_after is not None:
-        console.print(f"Offline, with a new pack: {_verdict_line(followed.offline_after)}")
+    for sentence, told in checks(followed).items():
+        console.print(f"{sentence}: {_words(told)}", soft_wrap=True)
     public = Table("time", "document", "status", "why", title="What an agency saw")
-    for event in followed.public_events:
-        data = event["data"]
-        public.add_row(
-            data["effective_at"][11:23],
-            f"{data['document_ref'][:8]}…",
-            data["status"],
-            data["reason_class"],
-        )
+    for event in public_facts(followed):
+        public.add_row(event["at"][11:23], f"{event['document_ref'][:8]}…", event["status"],
+                       event["why"])  # fmt: skip
     console.print(public)
+
+
+def checks(followed: Followed) -> dict[str, dict[str, Any]]:
+    """What each check of the followed passport told, in the order in which they were made."""
+    return {
+        "Offline, before the loss": _offline(followed.offline),
+        "Age check by phone, all the shop sees": _seen(followed.shop_saw),
+        "Identification by card, all the bank sees": _seen(followed.bank_saw),
+        "Loss reported, then the card online": _refusal(followed.card_refused),
+        "Loss reported, then the phone online": _refusal(followed.phone_refused),
+        "Offline, with a new pack": _offline(followed.offline_after),
+    }
+
+
+def _offline(verdict: Verdict | None) -> dict[str, Any]:
+    """Freshness is the moment whose knowledge decided."""
+    if verdict is None:
+        return {}
+    as_of = None if verdict.as_of is None else verdict.as_of.isoformat()
+    told = {"outcome": verdict.outcome, "reason": verdict.reason, "claims": dict(verdict.shown),
+            "fresh_as_of": as_of}  # fmt: skip
+    return {name: value for name, value in told.items() if value}
+
+
+def _seen(answer: Mapping[str, Any]) -> dict[str, Any]:
+    told = ("outcome", "reason", "claims", "fresh_as_of")
+    return {name: answer[name] for name in told if answer.get(name)}
+
+
+def _refusal(refusal: Refusal | None) -> dict[str, Any]:
+    if refusal is None:
+        return {}
+    return {**_seen(refusal.answer), "milliseconds": round(refusal.milliseconds)}
+
+
+def _words(told: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told.items())
+
+
+def public_facts(followed: Followed) -> list[dict[str, str]]:
+    return [
+        {
+            "at": event["data"]["effective_at"],
+            "document_ref": event["data"]["document_ref"],
+            "status": event["data"]["status"],
+            "why": event["data"]["reason_class"],
+        }
+        for event in followed.public_events
+    ]
 
 
 def steps_table(steps: Steps) -> Table:
@@ -107,19 +141,19 @@ def verdict(console: Console, facts: Facts, folder: Path, verify: str) -> None:
 
 
 def own_verify() -> str:
-    return _from_here(Path(sys.executable).parent / "epassport-verify")
+    return from_here(Path(sys.executable).parent / "epassport-verify")
 
 
 def check_command(folder: Path, verify: str) -> str:
     """What a newcomer can paste into the shell in which the demo ran."""
-    shown = _from_here(folder)
+    shown = from_here(folder)
     return (
         f"{verify} {shown}/card-front.png --sandbox --pack {shown}/offline-pack.jwt"
         f" --trust-list {shown}/trust-list.jwt --key {shown}/trust-list-key.pem"
     )
 
 
-def _from_here(path: Path) -> str:
+def from_here(path: Path) -> str:
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
@@ -160,24 +194,25 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def summary(session: Session, followed: Followed, facts: Facts) -> dict[str, Any]:
+    """What was printed, for programs."""
     return {
         "expectations": facts.expectations,
-        "outcomes": facts.outcomes,
+        "outcomes": [
+            {"who": role, "outcome": outcome, "citizens": count}
+            for (role, outcome), count in facts.outcomes.items()
+        ],
         "steps_ms": {
-            step: {"times": len(seconds), "median": round(statistics.median(seconds) * 1000, 1)}
+            step: {
+                "times": len(seconds),
+                "median": round(statistics.median(seconds) * 1000, 1),
+                "slowest": round(max(seconds) * 1000, 1),
+            }
             for step, seconds in session.road.steps.seconds.items()
         },
         "timeline": [
             {"service": record.service, "event": record.type, "at": record.time.isoformat()}
             for record in followed.timeline
         ],
-        "loss_to_refusal_ms": round(followed.loss_milliseconds, 1),
-        "public_events": len(followed.public_events),
+        "checks": checks(followed),
+        "public_events": public_facts(followed),
     }
-
-
-def _verdict_line(verdict: Verdict) -> str:
-    as_of = "" if verdict.as_of is None else f", status as of {verdict.as_of:%H:%M:%S} UTC"
-    reason = "" if verdict.reason is None else f" ({verdict.reason})"
-    shown = f", shows {dict(verdict.shown)}" if verdict.shown else ""
-    return f"{verdict.outcome}{reason}{as_of}{shown}"
