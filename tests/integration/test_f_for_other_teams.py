@@ -27,4 +27,4 @@ async def test_a_duplicate_person_was_refused_under_other_papers(
 ) -> None:
     person = await duplicate_person()
     assert person.first_application_id != person.refused_application_id
-    assert person.refusal == "rejected"
+    assert person.refused_state == "rejected"

@@ -5,14 +5,14 @@ each still with its own signature, and the policy: how old the knowledge of a st
 be. A pack is checked once, when it is loaded; its age counts at each check (`verifier`).
 
 Sizes for ten million documents, measured (`tests/test_offline_pack.py`), in characters of
-the pack, bytes of it with gzip on the way, bytes of the bare lists, CPU time to open it:
+the pack, bytes of it with gzip on the way, bytes of the bare lists:
 
-| entries                                             | pack    | gzip    | bare    | open  |
-| --------------------------------------------------- | ------- | ------- | ------- | ----- |
-| 10 lists, all in use, 1 % revoked                   | 0.37 MB | 0.25 MB | 2.62 MB |  9 ms |
-| 10 lists, 95 % in use, 1 % revoked, 0.1 % suspended | 1.47 MB | 0.98 MB | 2.62 MB | 24 ms |
-| 12 lists, 80 % in use, 3 % revoked, 0.1 % suspended | 4.04 MB | 2.69 MB | 3.15 MB | 57 ms |
-| 10 lists, every status as likely as any             | 6.22 MB | 4.14 MB | 2.62 MB | 64 ms |
+| entries                                             | pack    | gzip    | bare    |
+| --------------------------------------------------- | ------- | ------- | ------- |
+| 10 lists, all in use, 1 % revoked                   | 0.37 MB | 0.25 MB | 2.62 MB |
+| 10 lists, 95 % in use, 1 % revoked, 0.1 % suspended | 1.47 MB | 0.98 MB | 2.62 MB |
+| 12 lists, 80 % in use, 3 % revoked, 0.1 % suspended | 4.04 MB | 2.69 MB | 3.15 MB |
+| 10 lists, every status as likely as any             | 6.22 MB | 4.14 MB | 2.62 MB |
 
 Entries that no document has stand at random places and read 3: they cost more than the
 revoked ones, so lists should be filled before the next is begun. The limits below hold

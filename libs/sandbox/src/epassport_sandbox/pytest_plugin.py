@@ -72,12 +72,13 @@ class Passport:
 
 @dataclass(frozen=True)
 class DuplicatePerson:
-    """first_application_id is live; refused_application_id came under other papers."""
+    """first_application_id is live; refused_application_id came under other papers, and is in
+    `refused_state` since its rejection."""
 
     holder_id: UUID
     first_application_id: UUID
     refused_application_id: UUID
-    refusal: str
+    refused_state: str
 
 
 NewPassport = Callable[[], Awaitable[Passport]]
