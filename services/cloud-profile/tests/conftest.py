@@ -13,15 +13,14 @@ import pytest_asyncio
 
 sys.path.insert(0, str(Path(__file__).parent))  # what the tests of this folder share
 
-from cloud_service import ENROLLMENT, Cloud, answers, now
+from cloud_service import OWNERS, Cloud, answers, now
 
 from cloud_profile.service import build
-from epassport.ceremony import CeremonyResult, hold_ceremony
+from epassport.ceremony import PURPOSES, CeremonyResult, hold_ceremony
 from epassport.database import migrate
 from epassport.keystore import KeyStore
 from epassport.service import running
 from epassport.settings import Settings
-from epassport.signing import SigningPurpose
 from epassport_contracts import ServiceName
 from epassport_sandbox.oidc import Issuer
 from epassport_sandbox.ports import free_port
@@ -49,15 +48,22 @@ async def cloud(database: str, tmp_path: Path, keys: CeremonyResult) -> AsyncIte
             oidc_audience="epassport", oidc_jwks_url=f"{oidc.url}/jwks", http_port=port,
         )  # fmt: skip
         opened = await closing.enter_async_context(running(build(settings)))
-        serving = asyncio.create_task(opened.serve())
+        parts = [asyncio.create_task(part()) for part in (opened.serve, opened.project)]
         http = await closing.enter_async_context(httpx.AsyncClient(timeout=10))
-        paths = keys.services[ENROLLMENT]
-        purposes = [SigningPurpose.SUBJECT_KEY]
-        store = KeyStore.open(paths.keystore, paths.passphrase, purposes, sandbox=True)
-        found = Cloud(opened, f"http://127.0.0.1:{port}", oidc, http, store)
+        owners = {
+            owner: KeyStore.open(
+                keys.services[owner].keystore,
+                keys.services[owner].passphrase,
+                PURPOSES[owner],
+                sandbox=True,
+            )
+            for owner in OWNERS
+        }
+        found = Cloud(opened, f"http://127.0.0.1:{port}", oidc, http, owners)
         await answers(found)
         try:
             yield found
         finally:
-            serving.cancel()
-            await asyncio.gather(serving, return_exceptions=True)
+            for part in parts:
+                part.cancel()
+            await asyncio.gather(*parts, return_exceptions=True)

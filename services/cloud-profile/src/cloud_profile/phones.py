@@ -6,10 +6,9 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from cloud_profile.profile_commands import Reason
 from epassport.problems import Problem
 from epassport.signing import is_signed_by, public_key_of
-
-KEY_REFUSED = "phone-key-not-p256"
 
 
 def read_phone_key(text: str) -> ec.EllipticCurvePublicKey:
@@ -17,7 +16,7 @@ def read_phone_key(text: str) -> ec.EllipticCurvePublicKey:
     try:
         return public_key_of(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError):
-        raise Problem(KEY_REFUSED) from None
+        raise Problem(Reason.PHONE_KEY_NOT_P256) from None
 
 
 def proof_octets(holder_id: UUID) -> bytes:

@@ -20,6 +20,7 @@ class Reason(StrEnum):
     NO_LOSS_REPORTED = "profile-no-loss-reported"
     UNKNOWN_DEVICE = "profile-unknown-device"
     DEVICE_UNBOUND = "profile-device-unbound"
+    PHONE_KEY_NOT_P256 = "phone-key-not-p256"  # said where keys are read
     DEVICE_PROOF_WRONG = "profile-device-proof-wrong"
     HOLDER_DOES_NOT_QUALIFY = "profile-holder-does-not-qualify"
     TOO_MANY_DEVICES = "profile-too-many-devices"
