@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 from counter import ADULT
 from seen_again import let_through, own_events
 from service_desk import (
@@ -35,6 +36,15 @@ from epassport_contracts.events.verification import DocumentActivated
 from epassport_sandbox.people import DemoPerson
 
 YELENA, IVAN = citizen(ADULT, 100001), citizen(ADULT, 100002)
+ORDERS: dict[str, Any] = {
+    "tickets": {"purpose": "enrol", "station": STATION},
+    "request-information": {"what": "inn"},
+    "supply-information": {"what": "inn"},
+    "approve": {},
+    "reject": {"reason": "papers-not-valid"},
+    "withdraw": {},
+    "hand-over": {"station": STATION},
+}
 
 
 async def test_an_application_ends_in_its_holders_hand(desk: Any) -> None:
@@ -218,13 +228,19 @@ async def test_a_holder_with_a_document_in_force_gets_a_ticket_to_restore_it(des
     assert (ticket.purpose, ticket.document_ref) == (TicketPurpose.RESTORE, ref)
 
 
-async def test_an_officer_of_another_office_finds_nothing(desk: Any) -> None:
+@pytest.mark.parametrize("named", ["office-2", None], ids=["another", "none"])
+async def test_an_officer_of_another_office_or_of_none_finds_nothing(
+    desk: Any, named: str | None
+) -> None:
     submitted = await desk.submit(YELENA)
     path = f"/applications/{submitted['application_id']}"
     await desk.sees(path, OPERATOR, state="waiting-for-biometrics")
-    elsewhere = DemoPerson("far", "far", (Role.OPERATOR, Role.SUPERVISOR), office="office-2")
+    roles = (Role.OPERATOR, Role.SUPERVISOR, Role.HAND_OVER_OFFICER)
+    elsewhere = DemoPerson("far", "far", roles, office=named)
     assert (await desk.get(path, elsewhere)).status_code == 404
-    assert await desk.refused(f"{path}/approve", {}, elsewhere) == "unknown-id"
+    assert (await desk.get(f"{path}/progress", elsewhere)).status_code == 404
+    for order, body in ORDERS.items():
+        assert await desk.refused(f"{path}/{order}", body, elsewhere) == "unknown-id", order
     assert (await desk.get("/work-queue", elsewhere, office=OFFICE)).status_code == 404
     nobody = f"/applications/{uuid4()}"
     assert (await desk.get(nobody, OPERATOR)).status_code == 404

@@ -1,7 +1,7 @@
 """Enrollment over HTTP: the desk, the decision, the hand-over; `registrations` has the rest.
 
-An officer reaches only applications of the own office, a citizen only the own ones; others
-answer as if they did not exist.
+An officer reaches only applications of the own office, and none where the token names no office;
+a citizen only the own ones; others answer as if they did not exist.
 """
 
 import secrets
@@ -312,7 +312,7 @@ async def _application_shown(
 async def list_work(
     office: Name, view: View[App], state: Code | None = None
 ) -> list[Mapping[str, object]]:
-    if view.actor.office not in (None, office):
+    if view.actor.office != office:
         raise NotFound
     async with view.database.connection() as connection:
         rows = await readmodel.queue(readmodel.applications.on(connection), office, state)
@@ -343,12 +343,12 @@ async def list_erasure_work(view: View[App]) -> list[Mapping[str, object]]:
 def _may_see(actor: Actor, office: str, holder_id: UUID) -> bool:
     if actor.roles <= {Role.CITIZEN}:
         return actor.acting_for == holder_id
-    return actor.office in (None, office)
+    return actor.office == office
 
 
 async def _of_own_office(call: Call[App], application_id: UUID) -> Application:
     found = await call.app.application(application_id)
-    if found is None or call.actor.office not in (None, found.office):
+    if found is None or call.actor.office != found.office:
         raise NotFound
     return found
 
