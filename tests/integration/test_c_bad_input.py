@@ -21,6 +21,7 @@ from epassport_sandbox.people import (
     ADMINISTRATOR,
     CARD_INSPECTOR,
     CARD_OPERATOR,
+    HOTLINE,
     REGISTRAR,
     SHOP_CLERK,
     DemoPerson,
@@ -33,7 +34,8 @@ CANARY = "Жароптицын-7719"
 BLANKS = "/v1/blank-lots"
 STORED = (
     "events",
-    "streams WHERE version > 0",  # a row without a version is only a lock's place
+    "streams",
+    "idempotency",
     "outbox",
     "tasks",
     "claims",
@@ -121,6 +123,21 @@ CASES = {
     ),
     "another's profile": Sent(
         PROFILE, f"/v1/profiles/{UNKNOWN}/close", SOMEBODY, None, 404, "unknown-id"
+    ),
+    "a loss of a holder nobody heard of": Sent(
+        PROFILE, f"/v1/profiles/{UNKNOWN}/loss", HOTLINE, {"document_ref": str(UNKNOWN)},
+        404, "unknown-id",
+    ),
+    "a confirmed loss of a holder nobody heard of": Sent(
+        PROFILE, f"/v1/profiles/{UNKNOWN}/loss/confirm", OPERATOR,
+        {"document_ref": str(UNKNOWN)}, 404, "unknown-id",
+    ),
+    "a phone of a holder nobody heard of": Sent(
+        PROFILE, f"/v1/profiles/{UNKNOWN}/devices/{UNKNOWN}/unbind", HOTLINE, None,
+        404, "unknown-id",
+    ),
+    "a profile that is not there yet": Sent(
+        PROFILE, f"/v1/profiles/{SOMEBODY.holder_id}/close", SOMEBODY, None, 404, "unknown-id"
     ),
     "an id that is none": Sent(
         CARDS, f"/v1/cards/{CANARY}/accept-quality", CARD_INSPECTOR, None, 422, "invalid-parameter"

@@ -72,8 +72,8 @@ class Cloud:
     http: httpx.AsyncClient
     owners: dict[ServiceName, KeyStore]
 
-    async def get(self, path: str, holder: Holder) -> httpx.Response:
-        return await self.http.get(f"{self.url}/v1{path}", headers=self._token(holder.citizen))
+    async def get(self, path: str, who: DemoPerson) -> httpx.Response:
+        return await self.http.get(f"{self.url}/v1{path}", headers=self._token(who))
 
     async def post(
         self, path: str, who: DemoPerson, *, channel: str | None = None, **body: object
@@ -91,7 +91,7 @@ class Cloud:
         """The profile as its holder reads it, once it holds."""
         async with asyncio.timeout(20):
             while True:
-                answer = await self.get(f"/profiles/{holder.holder_id}", holder)
+                answer = await self.get(f"/profiles/{holder.holder_id}", holder.citizen)
                 profile: dict[str, Any] = answer.json()
                 if answer.is_success and holds(profile):
                     return profile

@@ -16,7 +16,7 @@ from cloud_service import NUMBER, PORTRAIT, Cloud, Holder, now
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from cloud_profile.http import ACCESS
+from cloud_profile.http import ACCESS, routes
 from cloud_profile.phones import proof_octets
 from epassport.actor import Role
 from epassport.signing import LocalSigner, new_private_key, public_key_octets
@@ -112,7 +112,7 @@ async def test_the_holder_reads_first_spread_and_portrait(cloud: Cloud) -> None:
     assert (document["document_number"], document["standing"]) == (NUMBER, "valid")
     assert document["identity"]["birth_date"] == "1990-05-06"
     assert (device["device_id"], device["unbound_at"]) == (device_id, None)
-    portrait = await cloud.get(f"/profiles/{holder.holder_id}/portrait", holder)
+    portrait = await cloud.get(f"/profiles/{holder.holder_id}/portrait", holder.citizen)
     assert (portrait.content, portrait.headers["content-type"]) == (PORTRAIT, "image/jpeg")
 
 
@@ -166,11 +166,11 @@ async def test_a_holder_of_17_states_who_but_not_that_they_are_18(cloud: Cloud) 
     done(await attest(cloud, holder, device_id, "identity"))
 
 
-async def as_another_citizen(
-    cloud: Cloud, operation: str, device_id: str, of: Holder
+async def ask(
+    cloud: Cloud, operation: str, who: DemoPerson, device_id: str, of: Holder
 ) -> httpx.Response:
-    """The request that would do it for its holder, by somebody with another profile."""
-    other, profile, phone = Holder(), f"/profiles/{of.holder_id}", new_phone()
+    """The request that would do it for its holder."""
+    profile, phone = f"/profiles/{of.holder_id}", new_phone()
     loss = {"document_ref": str(of.document_ref)}
     proof = text(phone.sign(proof_octets(of.holder_id)))
     keys = [key_of(new_phone())]
@@ -178,34 +178,46 @@ async def as_another_citizen(
     match operation:
         case "bind-device":
             body = {"public_key": key_of(phone), "proof": proof}
-            return await cloud.post(f"{profile}/devices", other.citizen, **body)
+            return await cloud.post(f"{profile}/devices", who, **body)
         case "unbind-device":
-            return await cloud.post(f"{profile}/devices/{device_id}/unbind", other.citizen)
+            return await cloud.post(f"{profile}/devices/{device_id}/unbind", who)
         case "issue-attestations":
-            return await cloud.post(f"{profile}/attestations", other.citizen, **attestations)
+            return await cloud.post(f"{profile}/attestations", who, **attestations)
         case "report-loss":
-            return await cloud.post(f"{profile}/loss", other.citizen, **loss)
+            return await cloud.post(f"{profile}/loss", who, **loss)
         case "confirm-loss":
-            return await cloud.post(f"{profile}/loss/confirm", other.citizen, **loss)
+            return await cloud.post(f"{profile}/loss/confirm", who, **loss)
         case "close-profile":
-            return await cloud.post(f"{profile}/close", other.citizen)
+            return await cloud.post(f"{profile}/close", who)
         case "read-profile":
-            return await cloud.get(profile, other)
+            return await cloud.get(profile, who)
         case "read-portrait":
-            return await cloud.get(f"{profile}/portrait", other)
+            return await cloud.get(f"{profile}/portrait", who)
         case "read-access-log":
-            return await cloud.get(f"{profile}/access-log", other)
-    pytest.fail(f"{operation}: what would another citizen ask?")
+            return await cloud.get(f"{profile}/access-log", who)
+    pytest.fail(f"{operation}: what would be asked?")
 
 
 async def test_to_another_citizen_a_profile_does_not_exist(cloud: Cloud) -> None:
     holder, device_id = await with_phone(cloud)
+    other = Holder().citizen
     answers = {
-        operation: refused(await as_another_citizen(cloud, operation, device_id, holder))
+        operation: refused(await ask(cloud, operation, other, device_id, holder))
         for operation in ACCESS
     }
     assert answers == dict.fromkeys(ACCESS, (404, "unknown-id"))
     assert await events_of(cloud, holder) == BOUND
+
+
+async def test_a_holder_nobody_has_heard_of_is_unknown_and_leaves_nothing(cloud: Cloud) -> None:
+    nobody = Holder()
+    callers = {Role.CITIZEN: nobody.citizen, Role.HOTLINE: HOTLINE, Role.OPERATOR: OPERATOR}
+    for row in (row for row in routes.rows() if row.method == "POST"):
+        for role in callers.keys() & row.allowed:
+            answer = await ask(cloud, row.operation, callers[role], str(uuid4()), nobody)
+            assert refused(answer) == (404, "unknown-id"), (row.operation, role)
+    assert await cloud.rows("SELECT stream_id FROM streams") == []
+    assert await cloud.rows("SELECT scope FROM idempotency") == []
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ class LossBody(_Body):
 
 @routes.command("bind-device", "/v1/profiles/{holder_id}/devices")
 async def bind_device(holder_id: UUID, body: BindBody, call: Call[App]) -> Outcome:
-    _own(call.actor, holder_id)
+    await _known_profile(call, holder_id)
     key = read_phone_key(body.public_key)
     device_id = call.new_id("device")
     command = BindDevice(
@@ -92,7 +92,7 @@ async def bind_device(holder_id: UUID, body: BindBody, call: Call[App]) -> Outco
 
 @routes.command("unbind-device", "/v1/profiles/{holder_id}/devices/{device_id}/unbind")
 async def unbind_device(holder_id: UUID, device_id: UUID, call: Call[App]) -> Outcome:
-    _own(call.actor, holder_id)
+    await _known_profile(call, holder_id)
     return await call.send(profile.stream(holder_id), UnbindDevice(call.now, device_id))
 
 
@@ -102,7 +102,7 @@ async def issue_attestations(
 ) -> Outcome | Response:
     """One attestation for each key of the phone. Sent again, it is signed again, with the
     time of the first answer: what is kept under the idempotency key holds no attestation."""
-    _own(call.actor, holder_id)
+    await _known_profile(call, holder_id)
     keys = [read_phone_key(text) for text in body.keys]
     claims = await _claims(call, holder_id, body.purpose)
     issued_at = call.now.replace(microsecond=0)
@@ -141,7 +141,7 @@ async def issue_attestations(
 
 @routes.command("report-loss", "/v1/profiles/{holder_id}/loss")
 async def report_loss(holder_id: UUID, body: LossBody, call: Call[App]) -> Outcome:
-    _own(call.actor, holder_id)
+    await _known_profile(call, holder_id)
     channel = LossChannel(call.actor.channel.value)
     command = ReportLoss(call.now, body.document_ref, channel)
     return await call.send(profile.stream(holder_id), command)
@@ -149,14 +149,14 @@ async def report_loss(holder_id: UUID, body: LossBody, call: Call[App]) -> Outco
 
 @routes.command("confirm-loss", "/v1/profiles/{holder_id}/loss/confirm")
 async def confirm_loss(holder_id: UUID, body: LossBody, call: Call[App]) -> Outcome:
-    _own(call.actor, holder_id)
+    await _known_profile(call, holder_id)
     command = ConfirmLoss(call.now, body.document_ref)
     return await call.send(profile.stream(holder_id), command)
 
 
 @routes.command("close-profile", "/v1/profiles/{holder_id}/close")
 async def close_profile(holder_id: UUID, call: Call[App]) -> Outcome:
-    _own(call.actor, holder_id)
+    await _known_profile(call, holder_id)
     return await call.send(profile.stream(holder_id), CloseProfile(call.now))
 
 
@@ -242,6 +242,13 @@ async def read_access_log(holder_id: UUID, view: View[App]) -> Response:
 def _own(actor: Actor, holder_id: UUID) -> None:
     """A citizen, and nothing more, acts for nobody else."""
     if actor.roles <= {Role.CITIZEN} and actor.acting_for != holder_id:
+        raise NotFound
+
+
+async def _known_profile(call: Call[App], holder_id: UUID) -> None:
+    """A holder that nobody has heard of leaves no trace."""
+    _own(call.actor, holder_id)
+    if await call.app.profile(holder_id) == profile.initial:
         raise NotFound
 
 
