@@ -124,6 +124,12 @@ def test_each_service_can_run_whole_or_split() -> None:
         assert one["profiles"] == ["split"]
 
 
+def test_all_services_take_the_tokens_of_one_issuer() -> None:
+    given = [one["environment"][f"{PREFIX}OIDC_ISSUER"] for _, _, one in _of_services()]
+    assert len(given) >= len(ServiceName)
+    assert len(set(given)) == 1
+
+
 def test_every_service_starts_with_what_it_is_given(tmp_path: Path) -> None:
     for name, service, one in _of_services():
         given = {key: str(value) for key, value in one["environment"].items()}

@@ -83,6 +83,13 @@ def test_a_setting_that_is_missing_would_be_found(objects: list[Object], tmp_pat
             settings_from(ServiceName(pod.service), without)
 
 
+def test_all_services_take_the_tokens_of_one_issuer(objects: list[Object]) -> None:
+    """Tickets and comparisons name an officer by subject alone (decision 0049)."""
+    given = [(pod.service, environment_of(objects, pod)) for pod in _of_services(objects)]
+    assert {service for service, _ in given} == set(ServiceName)
+    assert len({environment[f"{PREFIX}OIDC_ISSUER"] for _, environment in given}) == 1
+
+
 def test_processes_listen_where_their_ports_are(objects: list[Object]) -> None:
     for pod in _of_services(objects):
         given = environment_of(objects, pod)

@@ -36,7 +36,7 @@ class Role(StrEnum):
 class Actor:
     """issuer and subject together are the person; officers carry region and office.
 
-    acting_for: the holder on whose behalf; basis: the consent, order or ticket relied on.
+    acting_for: the holder on whose behalf
     """
 
     issuer: str
@@ -45,12 +45,7 @@ class Actor:
     region: str | None = None
     office: str | None = None
     acting_for: UUID | None = None
-    basis: str | None = None
     channel: Channel = Channel.SERVICE
-
-    def is_same_person_as(self, other: "Actor") -> bool:
-        """Four eyes compares issuer and subject, never names or roles."""
-        return (self.issuer, self.subject) == (other.issuer, other.subject)
 
     @property
     def name(self) -> str:
