@@ -28,7 +28,7 @@ ROUNDS_FOR_A_BUG = 5
 UNDER = {
     Bug.ANSWER_BEFORE_COMMIT: "kill -9 of a server",
     Bug.COMMIT_BEFORE_APPLY: "PostgreSQL: connections lost",
-    Bug.DELETE_BEFORE_SEND: "Kafka: kill -9 of the broker",
+    Bug.DELETE_BEFORE_SEND: "kill -9 of a relay",
     Bug.NO_FENCE: "a consumer paused beyond its session",
     Bug.NO_TRANSACTION_ID_RULE: "a transaction commits late",
     Bug.NO_WAVES: "SIGSTOP of anybody",
@@ -38,9 +38,12 @@ UNDER = {
 def main() -> int:
     options = argparse.ArgumentParser(prog="python -m tests.faults", allow_abbrev=False)
     options.add_argument("--minutes", type=float, help=f"so long, instead of {SEEDS} seeds")
-    options.add_argument("--fault", choices=list(FAULTS), metavar="NAME", help="this one only")
+    options.add_argument(
+        "--fault", action="append", choices=list(FAULTS), metavar="NAME", help="these only"
+    )
     options.add_argument("--seed", type=int, help="this one only")
     options.add_argument("--only", choices=("bugs", "rounds", "page"), help="one part of it")
+    options.add_argument("--bug", type=Bug, metavar="NAME", help="of the bugs this one only")
     options.add_argument("--write", action="store_true", help=f"write docs/{PAGE.name}")
     return asyncio.run(_run(options.parse_args()))
 
@@ -54,12 +57,12 @@ async def _run(asked: argparse.Namespace) -> int:
                 played.append(Round.of(result))
                 note(ROUNDS, played[-1])
     if asked.only in (None, "bugs") and asked.fault is None:
-        for bug in Bug:
+        for bug in [asked.bug] if asked.bug else Bug:
             caught.append(await catch(bug))
             note(BUGS, caught[-1])
     print("\n".join([*table(played), *skipped, *bugs(caught)]), flush=True)
     if asked.write:
-        PAGE.write_text(page(_command(asked), skipped))
+        PAGE.write_text(page(_command(asked), skipped, PAGE.read_text()))
     missed = any(one.rounds is None for one in caught)
     return 1 if missed or any(one.broken for one in played) else 0
 
@@ -85,7 +88,7 @@ def _schedules(asked: argparse.Namespace, skipped: list[str]) -> Iterator[Schedu
 
 
 def _named(asked: argparse.Namespace) -> Sequence[str]:
-    return [asked.fault] if asked.fault else list(FAULTS)
+    return asked.fault or list(FAULTS)
 
 
 async def rounds(

@@ -23,7 +23,7 @@ from epassport_sandbox.kafka import EmbeddedKafka, Kafka
 from epassport_sandbox.oidc import AUDIENCE, Issuer
 from epassport_sandbox.people import DemoPerson
 from epassport_sandbox.ports import HOST, free_port
-from epassport_sandbox.postgres import EmbeddedPostgres, Postgres
+from epassport_sandbox.postgres import EmbeddedPostgres, Postgres, server_not_ready
 from epassport_sandbox.scratch import scratch_folder
 from epassport_sandbox.topics import TopicSpec, create_topics
 from tests.faults.proxy import Proxy
@@ -98,6 +98,14 @@ class Cluster:
                 if asyncio.get_running_loop().time() > deadline:
                     raise
                 await asyncio.sleep(0.5)
+
+    async def until_postgres_answers(self) -> None:
+        """It may have ended, or be recovering, or end over that."""
+        running = self.postgres_server.child
+        try:
+            await running.until_ready(lambda: server_not_ready(self.postgres), within=COMES_UP)
+        except ChildFailed:
+            await self.start_postgres()
 
     async def start_kafka(self) -> None:
         await self.kafka_server.start()

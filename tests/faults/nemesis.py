@@ -205,9 +205,9 @@ class Nemesis:
     async def _heal_all_but_streams(self) -> None:
         self._cluster.kafka_proxy.heal()
         self._cluster.postgres_proxy.heal()
-        for server in ("postgres", "kafka"):
-            if not self._child(server).running:
-                await self._start(server)
+        await self._cluster.until_postgres_answers()
+        if not self._child("kafka").running:
+            await self._start("kafka")
         for one in self._cluster.replicas:
             one.let_up()
             one.signal(signal.SIGCONT)

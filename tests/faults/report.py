@@ -1,7 +1,8 @@
 """Results as a table: fault x invariant x rounds x seeds, and which planted bug was found when.
 
 Every round and every caught bug is noted in build/faults as it ends, so that a run that is stopped
-has lost nothing; the page is made of what stands there.
+has lost nothing; the page is made of what stands there. Rows of the page for which nothing is noted
+stay as they are, so that one fault can be played anew.
 """
 
 import json
@@ -16,12 +17,15 @@ from typing import Any
 
 from tests.faults.campaign import LAG_GONE, Result
 from tests.faults.checker import Invariant
+from tests.faults.planted import Bug
+from tests.faults.schedule import FAULTS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "faults.md"
 ROUNDS = ROOT / "build" / "faults" / "rounds.jsonl"
 BUGS = ROOT / "build" / "faults" / "bugs.jsonl"
 HOLDS = "holds"
+HEAD = 2  # lines of a table above its first row
 WIDTH = 110
 
 
@@ -92,15 +96,17 @@ def bugs(caught: Iterable[Caught]) -> list[str]:
     return lines
 
 
-def page(command: str, skipped: Sequence[str]) -> str:
-    rounds = [Round(**row) for row in noted(ROUNDS)]
+def page(command: str, skipped: Sequence[str], before: str) -> str:
+    """before: the page as it is."""
+    played = with_rows_of(before, table(Round(**row) for row in noted(ROUNDS)), FAULTS)
     caught = {row["bug"]: Caught(**row) for row in noted(BUGS)}
-    operations = sum(one.operations for one in rounds)
+    found = with_rows_of(before, bugs(caught.values()), Bug)
+    rounds, operations = (sum(int(_cells(row)[n]) for row in played[HEAD:]) for n in (1, 3))
     paragraphs = [
         "# The runtime under fire",
-        f"Written by `{command}`: {len(rounds)} rounds, {operations:,} acknowledged operations, on"
-        f" {os.cpu_count()} cores ({platform.machine()}), everything on one machine. The same"
-        " fault and seed give the same schedule of blows:"
+        f"Written by `{command}`: {rounds} rounds, {operations:,} acknowledged operations, on"
+        f" {os.cpu_count()} cores ({platform.machine()}), everything on one machine; each row as"
+        " it was last played. The same fault and seed give the same schedule of blows:"
         ' `make faults FAULT="kill -9 of a relay" SEED=1`.',
         "Two services, a sender and a receiver with a database each, run on the real runtime, real"
         " PostgreSQL (fsync on) and real Kafka; of every process there are two. Clients count and"
@@ -119,7 +125,7 @@ def page(command: str, skipped: Sequence[str]) -> str:
                 " is on its way any more, and every client has its answer.",
             )
         ),
-        "\n".join(table(rounds)),
+        "\n".join(played),
         "Lag is counted from the healing; a killed process needs its time to start again (two"
         " cores start all of them at once after some faults), a member of a Kafka group that was"
         " killed keeps its partitions until its session ends (6 s here, 30 s as shipped), and a"
@@ -127,13 +133,20 @@ def page(command: str, skipped: Sequence[str]) -> str:
     ]
     if skipped:
         paragraphs += ["Not run here:", "\n".join(f"- {reason}" for reason in skipped)]
-    if caught:
+    if found[HEAD:]:
         paragraphs += [
             "## Does the checker see anything?",
             "Each of these runs took one rule out of the runtime, in the test's own processes.",
-            "\n".join(bugs(caught.values())),
+            "\n".join(found),
         ]
     return "\n\n".join(map(_wrapped, paragraphs)) + "\n"
+
+
+def with_rows_of(before: str, table_: Sequence[str], names: Iterable[str]) -> list[str]:
+    """In the order of `names`, each row as it is in the table or else as it was before."""
+    rows = {_cells(line)[0]: line for line in before.splitlines() if line.startswith("| ")}
+    rows |= {_cells(line)[0]: line for line in table_[HEAD:]}
+    return [*table_[:HEAD], *(rows[name] for name in names if name in rows)]
 
 
 def _wrapped(paragraph: str) -> str:
@@ -156,3 +169,7 @@ def _ranges(seeds: set[int]) -> str:
 
 def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def _cells(line: str) -> list[str]:
+    return line.strip("| ").split(" | ")

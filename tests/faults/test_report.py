@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.faults.checker import Invariant
-from tests.faults.report import Caught, Round, bugs, note, noted, table
+from tests.faults.report import Caught, Round, bugs, note, noted, table, with_rows_of
 
 FAULT = "kill -9 of a relay"
 
@@ -29,3 +29,12 @@ def test_rounds_are_noted_and_read_as_they_were(tmp_path: Path) -> None:
     for one in played:
         note(file, one)
     assert [Round(**row) for row in noted(file)] == played
+
+
+def test_what_was_not_played_anew_stays_on_the_page_as_it_was() -> None:
+    other = "kill -9 of a worker"
+    before = "\n".join(table([Round(FAULT, 1, 100, 2.5, []), Round(other, 1, 7, 1.0, [])]))
+    anew = table([Round(FAULT, 2, 50, 7.25, [Invariant.LAG])])
+    heads, rule, first, second = with_rows_of(before, anew, [FAULT, other, "never played"])
+    assert [heads, rule, first] == anew
+    assert second == before.splitlines()[-1]
