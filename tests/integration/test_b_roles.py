@@ -11,9 +11,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from epassport import operations_http
 from epassport.access import AccessRow, Anyone
 from epassport.actor import Role
-from epassport.http import Routes
+from epassport.service import Service
+from epassport.settings import Settings
 from epassport_contracts import ServiceName
 from epassport_sandbox.client import until
 from epassport_sandbox.oidc import Issuer
@@ -24,23 +26,14 @@ from epassport_sandbox.system import package_of
 AT_ONCE = 16
 
 
-def _modules(service: ServiceName) -> list[str]:
-    also = ["registrations"] if service is ServiceName.ENROLLMENT else []
-    return [f"{package_of(service)}.{name}" for name in ("http", *also)]
+def _rows(service: ServiceName) -> list[AccessRow]:
+    """Of all that the composed service answers, the runtime's own operations too."""
+    composed = importlib.import_module(f"{package_of(service)}.service")
+    built: Service = composed.build(Settings.model_construct())
+    return [row for part in (*built.routes, operations_http.routes) for row in part.rows()]
 
 
-def _routes(module: str) -> Routes:
-    found = importlib.import_module(module).routes
-    assert isinstance(found, Routes)
-    return found
-
-
-ROWS = [
-    (service, row)
-    for service in ServiceName
-    for module in _modules(service)
-    for row in _routes(module).rows()
-]
+ROWS = [(service, row) for service in ServiceName for row in _rows(service)]
 GUARDED = [
     (service, row, row.allowed) for service, row in ROWS if not isinstance(row.allowed, Anyone)
 ]
