@@ -14,7 +14,7 @@ from epassport.store import read_in_order
 
 async def own_events(database: Database, codec: EventCodec) -> list[Recorded[Any]]:
     async with database.connection() as connection:
-        return await read_in_order(connection, codec, Token(0, 0), 1000)
+        return await read_in_order(connection, codec, Token(0, 0), 10_000)
 
 
 async def let_through(

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from PIL import Image
+from seen_again import let_through, own_events
 
 from biometrics.context import begin_working
 from biometrics.engine.port import EngineUnavailable
@@ -225,3 +226,20 @@ async def test_a_lost_engine_is_filled_again_and_misses_nobody(bureau: Bureau) -
     await bureau.bring(second, n=1)
     assert await bureau.status(second, "accepted", "suspected") == "suspected"
     assert bureau.opened.app.gallery.engine_pid != engine
+
+
+async def test_an_event_that_a_read_model_has_seen_changes_nothing_when_it_comes_again(
+    bureau: Bureau,
+) -> None:
+    first = await bureau.enrol(bureau.person())
+    second = Person(first.finger)
+    await bureau.bring(second, n=1)
+    await bureau.status(second, "suspected")
+    await bureau.reject(second)
+    await bureau.status(second, "retired")
+    opened = bureau.opened
+    events = await own_events(opened.essentials.database, opened.catalog.codec)
+    both = {str(first.holder), str(second.holder)}
+    theirs = [event for event in events if event.stream_key in both]
+    for model in opened.service.read_models:
+        assert await let_through(opened.essentials.database, model, theirs) == []

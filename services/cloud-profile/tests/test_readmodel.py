@@ -5,10 +5,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 import pytest_asyncio
 from seen_again import let_through
 
-from cloud_profile import readmodel
 from cloud_profile.profile_events import (
     DeviceBound,
     DeviceUnbound,
@@ -19,13 +19,16 @@ from cloud_profile.profile_events import (
     Standing,
     StandingNoted,
 )
+from cloud_profile.service import build
 from epassport import Personal, StreamId
 from epassport.actor import service_actor
 from epassport.database import Database, migrate
 from epassport.events import Origin, Recorded
-from epassport.readmodel import fill
+from epassport.readmodel import ReadModel, fill
+from epassport.settings import Settings
 from epassport.testing import test_seal
-from epassport_contracts.fields import Identity, Sex
+from epassport_contracts.events.verification import PresentationRefused, PresentationVerified
+from epassport_contracts.fields import Asked, Identity, Sex
 
 HOLDER, REF, DEVICE = (UUID(int=n) for n in (1, 2, 3))
 PERSON = Identity(
@@ -74,9 +77,38 @@ async def db(database: str) -> AsyncIterator[Database]:
     await opened.close()
 
 
+def checks() -> list[Recorded[Any]]:
+    """What verification tells of two checks."""
+    asked = test_seal(
+        Personal(
+            HOLDER,
+            "asked",
+            Asked(relying_party="shop", name="Shop", purpose="alcohol", claims=("over-18",)),
+        )
+    )
+    about: dict[str, Any] = {"at": day(5), "document_ref": REF, "holder_id": HOLDER,
+                             "form": "card-qr", "asked": asked}  # fmt: skip
+    facts = [
+        PresentationVerified(**about, presentation_id=UUID(int=4)),
+        PresentationRefused(**about, presentation_id=UUID(int=5), reason="document-revoked"),
+    ]
+    return [
+        Recorded(
+            fact, StreamId(f"presentation/{fact.presentation_id}"), 1, n, 1, uuid4(),
+            Origin(service_actor("verification"), UUID(int=9)), fact.at,
+        )
+        for n, fact in enumerate(facts)
+    ]  # fmt: skip
+
+
+MODELS = build(Settings.model_construct()).read_models
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
 async def test_an_event_that_a_read_model_has_seen_changes_nothing_when_it_comes_again(
-    db: Database,
+    db: Database, model: ReadModel
 ) -> None:
+    events = [event for event in (*life(), *checks()) if type(event.fact) in model.projections]
     async with db.transaction() as connection:
-        await fill(readmodel.profiles, connection, life())
-    assert await let_through(db, readmodel.profiles, life()) == []
+        await fill(model, connection, events)
+    assert await let_through(db, model, events) == []

@@ -21,8 +21,7 @@ from service_desk import (
     now,
 )
 
-from enrollment import http, readmodel, registrations
-from enrollment.holder_readmodel import holders
+from enrollment import http, registrations
 from epassport.access import ANYONE
 from epassport.actor import Role
 from epassport.progress import Progress
@@ -325,7 +324,7 @@ async def test_an_event_that_a_read_model_has_seen_changes_nothing_when_it_comes
 ) -> None:
     await a_road(desk)
     database, codec = desk.opened.essentials.database, desk.opened.catalog.codec
-    for model in (readmodel.applications, readmodel.rollouts, holders):
+    for model in desk.opened.service.read_models:
         assert await let_through(database, model, await own_events(database, codec)) == []
 
 
@@ -335,7 +334,7 @@ async def test_a_rebuild_gives_the_same_tables(desk: Any) -> None:
     source = Source(
         opened.essentials.settings.postgres_dsn(), opened.catalog.codec, opened.service.name
     )
-    for model in (readmodel.applications, readmodel.rollouts, holders):
+    for model in opened.service.read_models:
         before = await contents(desk, model)
         await rebuild(model, source, Progress())
         assert await contents(desk, model) == before

@@ -152,6 +152,7 @@ class Town:
     worker: "asyncio.Task[None]"
     enrollment: KeyStore
     sequences: dict[str, int] = field(default_factory=dict)
+    heard: list[Incoming] = field(default_factory=list)
 
     async def post(
         self,
@@ -193,6 +194,7 @@ class Town:
             home_topic(type(event), producer).name, 0, sequence, stream, sequence, uuid4(),
             event.type_name(), producer, uuid4(), None, StreamId(stream), event.at, event,
         )  # fmt: skip
+        self.heard.append(record)
         handlers = (
             ReactionHandler(ServiceName.VERIFICATION, reactions_of([reactions]), opened.group),
             ForeignProjection(readmodel.device_keys),
