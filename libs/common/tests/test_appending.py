@@ -103,3 +103,17 @@ async def test_a_record_of_900_kb_is_sent_and_one_octet_more_is_refused_without_
     assert await rows(db, written) == [(1,), (2,)]
     largest = "SELECT max(octet_length(payload)) FROM outbox"
     assert await rows(db, largest) == [(LARGEST_RECORD_OCTETS,)]
+
+
+async def test_an_outgoing_record_stands_under_the_names_of_debeziums_event_router(
+    db: Database, group: Group
+) -> None:
+    await send(group, "s", AddRoom(AT, 1))
+    ((topic, key, kind, has_id, has_payload),) = await rows(
+        db,
+        "SELECT aggregatetype, aggregateid, type, id IS NOT NULL, payload IS NOT NULL FROM outbox"
+        " WHERE aggregatetype = $1",
+        HOME,
+    )
+    assert (topic, key, has_id, has_payload) == (HOME, "shelf/s", True, True)
+    assert kind

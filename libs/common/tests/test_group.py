@@ -350,6 +350,17 @@ async def test_events_cannot_be_changed_or_deleted(group: Group, db: Database) -
                 await connection.execute(statement)
 
 
+async def test_a_stream_has_each_version_once(group: Group, db: Database) -> None:
+    await one(group, "s", PutBox(AT))
+    async with db.connection() as connection:
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await connection.execute(
+                "INSERT INTO events (transaction_id, stream_id, version, event_id, type,"
+                " schema_version, data, metadata) SELECT transaction_id, stream_id, version,"
+                " gen_random_uuid(), type, schema_version, data, metadata FROM events"
+            )
+
+
 def _codec() -> Any:
     return Catalog(ServiceName.ENROLLMENT, [shelf]).codec
 
