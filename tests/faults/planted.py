@@ -69,13 +69,13 @@ def _commit_before_apply() -> None:
     move, in_one = Applier._move_offset, Applier._in_one
 
     async def moved_before(
-        self: Applier, connection: Connection, partition: int, expected: int, next_offset: int
+        self: Applier, connection: Connection, partition: int, expected: int, slots: Sequence[Slot]
     ) -> None:
         pass
 
     async def in_two(self: Applier, partition: int, expected: int, slots: Sequence[Slot]) -> int:
         async with self._database.transaction() as connection:
-            await move(self, connection, partition, expected, slots[-1].raw.offset + 1)
+            await move(self, connection, partition, expected, slots)
         return await in_one(self, partition, expected, slots)
 
     Applier._move_offset = moved_before  # type: ignore[method-assign]
@@ -103,12 +103,12 @@ def _no_fence() -> None:
     """The stored offset is set to what this worker has done, whatever others did meanwhile."""
 
     async def move(
-        self: Applier, connection: Connection, partition: int, expected: int, next_offset: int
+        self: Applier, connection: Connection, partition: int, expected: int, slots: Sequence[Slot]
     ) -> None:
         await connection.execute(
             "UPDATE consumer_offsets SET next_offset = $4"
             " WHERE consumer = $1 AND topic = $2 AND partition = $3",
-            *(self.consumer, self.topic.name, partition, next_offset),
+            *(self.consumer, self.topic.name, partition, slots[-1].raw.offset + 1),
         )
 
     Applier._move_offset = move  # type: ignore[method-assign]

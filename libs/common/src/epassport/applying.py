@@ -6,7 +6,7 @@ effect once, however often and by however many workers it is delivered.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -26,6 +26,14 @@ log = structlog.get_logger(__name__)
 
 class FenceLost(Exception):
     """Another worker has applied these records."""
+
+
+@dataclass(frozen=True)
+class StoredPlace:
+    """How far a partition is applied. latest_ms: the latest timestamp of what was applied."""
+
+    next_offset: int
+    latest_ms: int | None
 
 
 class Applier:
@@ -61,6 +69,9 @@ class Applier:
 
     async def next_offset(self, partition: int) -> int:
         """Where this consumer goes on; 0 at its first time."""
+        return (await self.stored_place(partition)).next_offset
+
+    async def stored_place(self, partition: int) -> StoredPlace:
         where = (self.consumer, self.topic.name, partition)
         async with self._database.connection() as connection:
             await connection.execute(
@@ -68,12 +79,12 @@ class Applier:
                 " VALUES ($1, $2, $3, 0) ON CONFLICT DO NOTHING",
                 *where,
             )
-            stored = await connection.fetchval(
-                "SELECT next_offset FROM consumer_offsets"
+            (stored,) = await connection.fetch(
+                "SELECT next_offset, latest_ms FROM consumer_offsets"
                 " WHERE consumer = $1 AND topic = $2 AND partition = $3",
                 *where,
             )
-        return int(stored)
+        return StoredPlace(stored["next_offset"], stored["latest_ms"])
 
     async def stand_still(self, partition: int, expected: int) -> None:
         """Note for whoever asks what is held that records wait here; until the offset moves.
@@ -144,9 +155,8 @@ class Applier:
         return await self._in_one(partition, expected, [replace(slot, wanted=None, fault=fault)])
 
     async def _in_one(self, partition: int, expected: int, slots: Sequence[Slot]) -> int:
-        next_offset = slots[-1].raw.offset + 1
         try:
-            todo, bad = await self._write(partition, expected, next_offset, slots)
+            todo, bad = await self._write(partition, expected, slots)
         except CircuitOpen:
             await self.stand_still(partition, expected)
             raise
@@ -154,13 +164,13 @@ class Applier:
         self._report(todo)
         for key in todo.drain:
             await self.parked.drain(partition, key)
-        return next_offset
+        return slots[-1].raw.offset + 1
 
     async def _write(
-        self, partition: int, expected: int, next_offset: int, slots: Sequence[Slot]
+        self, partition: int, expected: int, slots: Sequence[Slot]
     ) -> tuple[Plan, Sequence[bool]]:
         async with self._database.transaction() as connection:
-            await self._move_offset(connection, partition, expected, next_offset)
+            await self._move_offset(connection, partition, expected, slots)
             todo = await self._plan(connection, slots)
             bad = bad_ones([slot.raw.offset for slot in slots], todo.faulty_offsets)
             if not self._again:
@@ -184,17 +194,19 @@ class Applier:
             raise CircuitOpen
 
     async def _move_offset(
-        self, connection: Connection, partition: int, expected: int, next_offset: int
+        self, connection: Connection, partition: int, expected: int, slots: Sequence[Slot]
     ) -> None:
         """Also takes the lock under which streams are parked and drained."""
         status = await connection.execute(
-            "UPDATE consumer_offsets SET next_offset = $5, stands_since = NULL"
+            "UPDATE consumer_offsets SET next_offset = $5, stands_since = NULL,"
+            " latest_ms = greatest(latest_ms, $6)"
             " WHERE consumer = $1 AND topic = $2 AND partition = $3 AND next_offset = $4",
             self.consumer,
             self.topic.name,
             partition,
             expected,
-            next_offset,
+            slots[-1].raw.offset + 1,
+            max((slot.raw.timestamp_ms for slot in slots if slot.raw.timestamp_ms), default=None),
         )
         if status != "UPDATE 1":
             raise FenceLost

@@ -100,6 +100,8 @@ class ConsumerRunner:
                 found.append(f"{name} has not started")
             elif one.circuit_open:
                 found.append(f"{name} stands still: too much is bad")
+            elif one.made_anew:
+                found.append(f"{name} stands still: the topic was made anew")
             elif one.partitions and not one.partitions & one.postponed:
                 age = one.last_poll_age
                 if age is None or age > POLLED_WITHIN:

@@ -8,7 +8,7 @@ is `Poison` with one of the causes below; a detail never holds a value from the 
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -72,7 +72,7 @@ class KafkaRecord(Protocol):
 
 @dataclass(frozen=True)
 class RawRecord:
-    """Bytes as they came."""
+    """Bytes as they came. timestamp_ms: the record's own, of one that comes from Kafka."""
 
     topic: str
     partition: int
@@ -80,6 +80,7 @@ class RawRecord:
     key: bytes | None
     headers: tuple[Header, ...]
     value: bytes | None
+    timestamp_ms: int | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, record: KafkaRecord) -> "RawRecord":
@@ -90,6 +91,7 @@ class RawRecord:
             record.key,
             tuple(record.headers),
             record.value,
+            record.timestamp,
         )
 
     @cached_property

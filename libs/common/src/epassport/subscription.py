@@ -22,7 +22,7 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
 
 from epassport import metrics
-from epassport.applying import Applier, FenceLost
+from epassport.applying import Applier, FenceLost, StoredPlace
 from epassport.backoff import Backoff
 from epassport.breaker import CircuitOpen
 from epassport.errors import Transient
@@ -44,8 +44,8 @@ POSITION_SECONDS = 0.5
 log = structlog.get_logger(__name__)
 
 
-class TopicRewound(Transient):
-    """The stored offset is beyond the topic's end: somebody made the topic anew."""
+class TopicMadeAnew(Transient):
+    """The stored offset is one of another topic of this name."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class SubscriptionState:
     partitions: frozenset[int]
     postponed: frozenset[int]
     circuit_open: bool
+    made_anew: bool
     last_poll_age: timedelta | None
 
 
@@ -78,7 +79,9 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self._delivered: dict[TopicPartition, int] = {}
         self._generation = 0
         self._stopping = False
+        self._joined = False
         self._open_circuits: set[TopicPartition] = set()
+        self._made_anew: set[TopicPartition] = set()
         self._held = HeldBack(applier.can_wait)
         self._noting: asyncio.Task[None] | None = None
         self._working = asyncio.Lock()
@@ -109,10 +112,12 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         """Returns once the group has assigned partitions. Raises KafkaError."""
         self._stopping = False
         await self._subscriber.start()
+        self._joined = True
 
     async def stop(self) -> None:
         """The slice in flight is finished, within FastStream's graceful timeout."""
         self._stopping = True
+        self._joined = False
         self._forget_places()
         for task in (self._noting, self._committing):
             if task is not None:
@@ -130,10 +135,11 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         return SubscriptionState(
             consumer=self.applier.consumer,
             topic=self.topic,
-            running=consumer is not None,
+            running=self._joined,
             partitions=frozenset(tp.partition for tp in assigned),
             postponed=frozenset(tp.partition for tp in self._placing),
             circuit_open=bool(self._open_circuits),
+            made_anew=bool(self._made_anew),
             last_poll_age=None if last is None else timedelta(seconds=time() - last / 1000),
         )
 
@@ -152,7 +158,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             partition.partition: Standing(
                 position=await _position(consumer, partition),
                 delivered=self._delivered.get(partition, 0),
-                excused=partition in self._open_circuits,
+                excused=partition in self._open_circuits | self._made_anew,
             )
             for partition in consumer.assignment()
         }
@@ -215,9 +221,11 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         place = self._places.pop(partition, None)
         if place is None:
             return
-        fresh = [record for record in records if record.offset >= place]
+        if records and records[0].offset < place:  # from before a seek, or from a topic made anew
+            self._postpone(partition, 0)
+            return
         try:
-            due = self._held.join(partition, fresh) if fresh else self._held.take(partition)
+            due = self._held.join(partition, records) if records else self._held.take(partition)
             if due:
                 place = await self._apply(partition, place, due)
                 done[partition] = place
@@ -279,24 +287,40 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         while True:
             await asyncio.sleep(seconds)
             try:
-                stored = await self.applier.next_offset(partition.partition)
-                await self._refuse_rewound(partition, stored)
+                stored = await self.applier.stored_place(partition.partition)
+                await self._refuse_made_anew(partition, stored)
                 break
             except Exception as fault:
                 log.warning("no-place-yet", topic=self.topic, exc_info=fault)
                 seconds = self._backoff(partition).seconds()
         if generation == self._generation and partition in self._consumer.assignment():
             del self._placing[partition]
-            self._places[partition] = stored
-            self._consumer.seek(partition, stored)
+            self._places[partition] = stored.next_offset
+            self._consumer.seek(partition, stored.next_offset)
             self._consumer.resume(partition)
 
-    async def _refuse_rewound(self, partition: TopicPartition, stored: int) -> None:
-        """Going on would drop every new record as already applied."""
-        if stored > 0:
-            ends = await self._consumer.end_offsets([partition])
-            if stored > ends[partition]:
-                raise TopicRewound(f"{self.topic}/{partition.partition} ends before {stored}")
+    async def _refuse_made_anew(self, partition: TopicPartition, stored: StoredPlace) -> None:
+        """Going on would drop new records as already applied."""
+        if not await self._is_made_anew(partition, stored):
+            self._made_anew.discard(partition)
+            return
+        self._made_anew.add(partition)
+        await self.applier.stand_still(partition.partition, stored.next_offset)
+        raise TopicMadeAnew(
+            f"{self.topic}/{partition.partition} is not the one of the stored place"
+        )
+
+    async def _is_made_anew(self, partition: TopicPartition, stored: StoredPlace) -> bool:
+        """It ends before the stored place, or its first record came after all that was applied."""
+        if stored.next_offset == 0:
+            return False
+        ends = await self._consumer.end_offsets([partition])
+        if ends[partition] < stored.next_offset:
+            return True
+        first = (await self._consumer.offsets_for_times({partition: 0}))[partition]
+        if first is None or stored.latest_ms is None:
+            return False
+        return bool(first.offset < stored.next_offset and first.timestamp > stored.latest_ms)
 
     def _forget_places(self) -> None:
         self._generation += 1
@@ -304,6 +328,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self._held.forget()
         self._delivered.clear()
         self._open_circuits.clear()
+        self._made_anew.clear()
         for task in self._placing.values():
             task.cancel()
         self._placing.clear()
