@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import sys
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -99,14 +99,13 @@ async def hold(cluster: Cluster, stream: str) -> list[Place]:
     return places
 
 
-async def discard(cluster: Cluster, places: Iterable[Place]) -> None:
+async def discard(cluster: Cluster, place: Place) -> None:
     """As an operator does it, as soon as it is parked and until it is done."""
     async with connected(cluster.dsn("receiver")) as database:
-        for place in places:
-            while not await _is_in(database, "discarded", place):
-                if await _is_in(database, "parked", place):
-                    await _operate(cluster, "discard", place)
-                await asyncio.sleep(LOOK_SECONDS)
+        while not await _is_in(database, "discarded", place):
+            if await _is_in(database, "parked", place):
+                await _operate(cluster, "discard", place)
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _is_in(database: "asyncpg.Connection[asyncpg.Record]", table: str, place: Place) -> bool:
