@@ -21,7 +21,7 @@ import asyncpg
 
 from epassport import beside, store
 from epassport.beside import Comparison
-from epassport.database import Database
+from epassport.database import Connection, Database
 from epassport.errors import EndsProcess, NotThere, TransactionTooLong
 from epassport.events import EventCodec
 from epassport.kafka import KafkaClients
@@ -59,8 +59,9 @@ _IN_THE_WAY = (
 
 
 class Phase(StrEnum):
-    """Of the second set."""
+    """Of the second set; or of the only one, while nobody reads it yet."""
 
+    FIRST = "first"
     FILLING = "filling"
     KEPT = "kept"  # was read until the last switch
     DROPPING = "dropping"
@@ -154,16 +155,22 @@ class _Work:
         self._progress = progress
 
     async def fill_first(self) -> None:
+        """Remembered, as a part of it looks like a live set that is read."""
+        await self._control.execute(
+            "INSERT INTO rebuilds (reader, phase) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            self._model.reader,
+            Phase.FIRST,
+        )
         end = Place(await store.last_place(self._control), await self._foreign.ends())
         self._progress.begin(await self._refill.left(self._control, end))
         await self._refill.to(end)
         self._progress.end()
+        await self._control.execute(
+            "DELETE FROM rebuilds WHERE reader = $1 AND phase = $2", self._model.reader, Phase.FIRST
+        )
 
     async def phase(self) -> Phase | None:
-        phase = await self._control.fetchval(
-            "SELECT phase FROM rebuilds WHERE reader = $1", self._model.reader
-        )
-        return None if phase is None else Phase(phase)
+        return await _phase(self._control, self._model)
 
     async def fits(self) -> bool:
         return await beside.have_one_shape(self._control, self._model)
@@ -265,6 +272,11 @@ class _Work:
             raise EndsProcess(f"a topic does not hold any more what {self._model.reader} has read")
 
 
+async def _phase(connection: Connection, model: ReadModel) -> Phase | None:
+    phase = await connection.fetchval("SELECT phase FROM rebuilds WHERE reader = $1", model.reader)
+    return None if phase is None else Phase(phase)
+
+
 @asynccontextmanager
 async def _opened(model: ReadModel, source: Source, progress: Progress) -> AsyncIterator[_Work]:
     """One at a time for each model. Raises EndsProcess where another is at it."""
@@ -278,7 +290,9 @@ async def _opened(model: ReadModel, source: Source, progress: Progress) -> Async
         database = await Database.connect(source.dsn, connections=3, settings=_FILLING)
         closing.push_async_callback(database.close)
         live = await place_of(control, model.reader)
-        is_first = live.own == START and not any(live.foreign.values())
+        is_first = await _phase(control, model) is Phase.FIRST or (
+            live.own == START and not any(live.foreign.values())
+        )
         filled = model if is_first else model.beside()
         foreign = await closing.enter_async_context(
             foreign_topics(filled, database, source.service, source.clients, source.topics)
