@@ -41,9 +41,14 @@ async def test_a_person_is_enrolled_and_recognised_at_the_counter(bureau: Bureau
     assert {image["document_ref"] for image in images} == {str(person.document)}
     keys = await bureau.sent("SubjectKey", person, 2)
     assert {key["recipient"] for key in keys} == {"card-personalization", "cloud-profile"}
-    ticket = bureau.ticket(person, OFFICER, TicketPurpose.HAND_OVER)
+    ticket_id = uuid4()
+    ticket = bureau.ticket(person, OFFICER, TicketPurpose.HAND_OVER, ticket_id=ticket_id)
     answer = (await bureau.check(ticket, person.finger)).json()
     assert (answer["result"], answer["tries_left"]) == ("verified", 3)
+    (basis,) = await bureau.rows(
+        "SELECT DISTINCT metadata #>> '{actor,basis}' FROM events WHERE type = 'HolderVerified'"
+    )
+    assert basis[0] == f"ticket/{ticket_id}"
     assert answer["score_class"] in (ScoreClass.CLEAR, ScoreClass.STRONG)
     assert "score" not in answer
     (verified,) = await bureau.sent("HolderVerified", person)

@@ -36,7 +36,8 @@ class Role(StrEnum):
 class Actor:
     """issuer and subject together are the person; officers carry region and office.
 
-    acting_for: the holder on whose behalf
+    acting_for: the holder on whose behalf; basis: what the order rests on, where something was
+    issued for it: `ticket/<id>` of a desk's ticket
     """
 
     issuer: str
@@ -45,6 +46,7 @@ class Actor:
     region: str | None = None
     office: str | None = None
     acting_for: UUID | None = None
+    basis: str | None = None
     channel: Channel = Channel.SERVICE
 
     @property

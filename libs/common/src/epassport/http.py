@@ -115,7 +115,8 @@ class Call(Generic[A]):
     ) -> Outcome:
         """Once per request: a second command would get the first one's kept answer.
 
-        actor: named on the event in the caller's place, where the event itself seals who called
+        actor: named on the event in the caller's place, where the event itself seals who called, or
+        with what the order rests on
         """
         if self._sent:
             raise RuntimeError("a request sends one command")

@@ -1,6 +1,7 @@
 """biometrics over HTTP: capture at the desk, and the check at the counter."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -34,6 +35,7 @@ from biometrics.record_events import Enrolment
 from biometrics.score_class import ScoreClass, score_class
 from biometrics.thresholds import Use
 from epassport import Accepted, Outcome
+from epassport.actor import Actor
 from epassport.blob_writer import NewBlob
 from epassport.blobs import load
 from epassport.events import Origin
@@ -107,7 +109,9 @@ async def receive_samples(body: SamplesBody, call: Call[App]) -> Outcome:
         fingers = await _fingers(call, body)
     except (CaptureRejected, FaceRejected) as rejected:
         reject = RejectSample(call.now, by, ticket, capture_id, rejected.fault)
-        outcome = await call.send(record.stream(ticket.holder_id), reject)
+        outcome = await call.send(
+            record.stream(ticket.holder_id), reject, actor=_acting(call, ticket)
+        )
         if isinstance(outcome, Accepted):
             raise Problem(rejected.fault) from None
         return outcome
@@ -264,8 +268,13 @@ async def _write(call: Call[App], ticket: Ticket, *blobs: NewBlob) -> list[str]:
         ticket.holder_id,
         blobs,
         stream=record.stream(ticket.holder_id),
-        origin=Origin(call.actor, call.correlation_id),
+        origin=Origin(_acting(call, ticket), call.correlation_id),
     )
+
+
+def _acting(call: Call[App], ticket: Ticket) -> Actor:
+    """Whoever captures or compares may do so because enrollment has issued a ticket."""
+    return replace(call.actor, basis=f"ticket/{ticket.ticket_id}")
 
 
 async def _send_with_blobs(
@@ -273,7 +282,9 @@ async def _send_with_blobs(
 ) -> Outcome:
     """Images of a command that was refused, or done before, are named by nothing: they go."""
     answer = {"record_id": str(ticket.holder_id)}
-    outcome = await call.send(record.stream(ticket.holder_id), command, answer=answer)
+    outcome = await call.send(
+        record.stream(ticket.holder_id), command, answer=answer, actor=_acting(call, ticket)
+    )
     if not isinstance(outcome, Accepted) or outcome.replayed or outcome.token is None:
         await call.app.blobs.discard(digests)
     return outcome
@@ -331,7 +342,9 @@ async def _check(
 ) -> Outcome | Response:
     """The result as the record had it right after this command, also when it is sent again."""
     answer = {"check_id": str(command.check_id)}
-    outcome = await call.send(record.stream(ticket.holder_id), command, answer=answer)
+    outcome = await call.send(
+        record.stream(ticket.holder_id), command, answer=answer, actor=_acting(call, ticket)
+    )
     if not isinstance(outcome, Accepted):
         return outcome
     then = await call.app.record(ticket.holder_id, version=outcome.version)
