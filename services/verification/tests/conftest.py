@@ -341,7 +341,7 @@ async def town(
                 key_store_passphrase_file=own.passphrase, trust_file=keys.trust_file,
                 trust_root_file=keys.root_public_key, oidc_issuer=oidc.url,
                 oidc_audience="epassport", oidc_jwks_url=f"{oidc.url}/jwks", http_port=port,
-                public_url="https://status.example",
+                health_port=free_port(), public_url="https://status.example",
             )  # fmt: skip
             replicas.append(await closing.enter_async_context(running(build(settings))))
         tasks = [asyncio.create_task(replica.serve()) for replica in replicas]

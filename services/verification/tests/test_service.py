@@ -1,12 +1,14 @@
 """Verification as relying parties, agencies and holders meet it: over HTTP, on two replicas."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
+import httpx
 import pytest
 from asyncpg import Connection, Record
 from seen_again import let_through, own_events
@@ -162,6 +164,57 @@ async def test_while_a_consumer_stands_still_no_document_is_good(town: Any, cons
     await service.operations().allow(order, consumer, topic.name, 60)
     assert await applier.apply(0, await applier.next_offset(0), bad) == 60
     assert (await town.check(code))["outcome"] == "good"
+
+
+async def test_a_process_whose_consumer_has_not_joined_is_not_ready(town: Any) -> None:
+    """Its Kafka does not answer. Also where the same process answers requests."""
+    service = town.replicas[1]
+    async with together(service.consume(), service.health("consume")):
+        for url in (health_url(service), town.urls[1]):
+            await until_ready_says(url, 503, ["consumer"])
+
+
+async def test_a_process_whose_timer_comes_to_no_end_is_not_ready(
+    town: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("epassport.service.STEPPED_WITHIN_SECONDS", 3.0)
+    service = town.replicas[1]
+    held_up = await asyncpg.connect(town.dsn)
+    try:
+        async with together(service.timers(), service.health("timers")):
+            async with held_up.transaction():
+                await held_up.execute("LOCK TABLE deadlines")
+                await until_ready_says(health_url(service), 503, ["timers"])
+            await until_ready_says(health_url(service), 200, [])
+    finally:
+        await held_up.close()
+
+
+def health_url(service: Any) -> str:
+    return f"http://127.0.0.1:{service.essentials.settings.health_port}"
+
+
+@asynccontextmanager
+async def together(*parts: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(part) for part in parts]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def until_ready_says(url: str, code: int, failing: list[str]) -> None:
+    said: object = None
+    async with httpx.AsyncClient(timeout=10) as client, asyncio.timeout(20):
+        while said != (code, failing):
+            try:
+                answer = await client.get(f"{url}/readyz")
+            except httpx.ConnectError:  # not yet
+                await asyncio.sleep(0.05)
+                continue
+            said = (answer.status_code, answer.json()["failing"])
 
 
 async def test_a_held_successor_makes_its_predecessor_unknown(town: Any) -> None:
