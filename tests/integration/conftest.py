@@ -77,6 +77,6 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture(scope="session")
-def put_by_hand() -> set[str]:
-    """Keys of records that tests put on topics themselves."""
+def put_by_hand() -> set[tuple[str, int, int]]:
+    """Topic, partition and offset of records that tests put there themselves."""
     return set()

@@ -41,7 +41,7 @@ async def test_a_road_goes_on_after_its_services_were_killed(
 
 
 async def test_after_everything_the_invariants_hold_over_all_data(
-    epassport: Session, put_by_hand: set[str]
+    epassport: Session, put_by_hand: set[tuple[str, int, int]]
 ) -> None:
     await settle(epassport.system)
     findings = await check_invariants(epassport.system, put_by_hand=frozenset(put_by_hand))
@@ -50,7 +50,7 @@ async def test_after_everything_the_invariants_hold_over_all_data(
 
 
 async def test_a_stream_that_is_lost_as_a_whole_is_found_where_it_was_lost(
-    epassport: Session, put_by_hand: set[str]
+    epassport: Session, put_by_hand: set[tuple[str, int, int]]
 ) -> None:
     """One of which nothing was sent, and one of which a consumer has applied nothing."""
     system = epassport.system

@@ -19,6 +19,10 @@ class Seen:
     written_at_ms: int
 
     @property
+    def place(self) -> tuple[str, int, int]:
+        return self.raw.topic, self.raw.partition, self.raw.offset
+
+    @property
     def topic(self) -> str:
         return self.raw.topic
 

@@ -71,11 +71,13 @@ class System:
             within=within,
         )
 
-    async def run_once(self, service: ServiceName, command: str) -> tuple[int, str]:
-        """Exit code of `python -m <package> <command>`, and what it said."""
+    async def run_once(
+        self, service: ServiceName, command: str, *arguments: str
+    ) -> tuple[int, str]:
+        """Exit code of `python -m <package> <command> <arguments>`, and what it said."""
         name = f"{command}-{service}-{uuid4().hex}"
         child = await self.processes.start(
-            name, package_of(service), command, environment=self.environments[service]
+            name, package_of(service), command, *arguments, environment=self.environments[service]
         )
         child.expected_to_end = True
         code = await child.wait()
