@@ -72,9 +72,17 @@ def add_who_and_why(parser: argparse.ArgumentParser, *, required: bool) -> None:
 
 def order_of(read: argparse.Namespace) -> Order:
     """A new one, by the account under which this runs."""
-    account = f"command-line:{getpass.getuser()}"
+    account = f"command-line:{_account()}"
     actor = Actor(account, read.operator, frozenset({Role.PLATFORM_OPERATOR}))
     return Order(uuid4(), actor, read.reason)
+
+
+def _account() -> str:
+    """In a container it may have no name: then its number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # the latter from Python 3.13 on
+        return str(os.getuid())
 
 
 def _add(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["epassport_sandbox.pytest_stack"]
 
 SEED = 14
-PEOPLE = 16  # with fingers of their own; the first run makes them, then they are cached
+PEOPLE = 24  # with fingers of their own; the first run makes them, then they are cached
 CODES = 3
 FULL_AGE = 18
 
