@@ -6,6 +6,7 @@ record also keeps under which account of the machine it was done.
 
 import argparse
 import getpass
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
