@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 import aiohttp
 import asyncpg
 
-from epassport.actor import Role, service_actor
+from epassport.actor import service_actor
 from epassport.catalog import Publication
 from epassport.decider import StreamId
 from epassport.events import Origin, Recorded
@@ -36,15 +36,13 @@ from epassport_contracts.events.enrollment import (
 from epassport_contracts.registry import home_topic
 from epassport_sandbox.citizens import citizens
 from epassport_sandbox.client import Client
-from epassport_sandbox.people import DemoPerson
+from epassport_sandbox.people import ADMINISTRATOR, HOTLINE
 from epassport_sandbox.road import identity_of
 from epassport_sandbox.scratch import scratch_folder
 from epassport_sandbox.stack import EmbeddedStack
 from epassport_sandbox.system import System, open_system
 
 VERIFICATION, PROFILE = ServiceName.VERIFICATION, ServiceName.CLOUD_PROFILE
-ADMINISTRATOR = DemoPerson("administrator-1", "Виктор Руднев", (Role.ADMINISTRATOR,))
-HOTLINE = DemoPerson("hotline-1", "Юлия Маркова", (Role.HOTLINE,))
 LOOK_SECONDS = 0.004  # what a figure may be too high by
 FRESH = timedelta(seconds=0.5)  # rows that every look asks for
 THOROUGH_SECONDS = 0.1  # between looks at all of RECENT: what a slow one may be too high by

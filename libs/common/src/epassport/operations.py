@@ -21,7 +21,7 @@ from epassport.draining import ParkedStreams
 from epassport.errors import GroupConflict, NotThere, RuntimeFault
 from epassport.group import ATTEMPTS as GROUP_ATTEMPTS
 from epassport.refused import RefusedReactions
-from epassport.tasks import ATTEMPTS_BEFORE_CASE
+from epassport.tasks import IS_CASE
 
 _ACTOR: TypeAdapter[Actor] = TypeAdapter(Actor)
 
@@ -115,15 +115,14 @@ class Operations:
             "retry-task",
             {"task_id": str(task_id)},
             _one_row(
-                """
+                f"""
                 WITH stuck AS (SELECT * FROM tasks
-                                WHERE task_id = $1 AND (stuck OR attempts >= $2) FOR UPDATE)
+                                WHERE task_id = $1 AND {IS_CASE} FOR UPDATE)
                 UPDATE tasks AS t SET stuck = false, attempts = 0, due_at = clock_timestamp()
                   FROM stuck AS s WHERE t.task_id = s.task_id
                 RETURNING s.kind, s.stream_id AS stream, s.attempts, s.last_error
-                """,
+                """,  # noqa: S608 - a constant
                 task_id,
-                ATTEMPTS_BEFORE_CASE,
                 missing="no such task is stuck",
             ),
         )
@@ -138,10 +137,9 @@ class Operations:
             "abandon-task",
             {"task_id": str(task_id)},
             _one_row(
-                "DELETE FROM tasks WHERE task_id = $1 AND (stuck OR attempts >= $2)"
+                f"DELETE FROM tasks WHERE task_id = $1 AND {IS_CASE}"  # noqa: S608 - a constant
                 " RETURNING kind, stream_id AS stream, attempts, last_error",
                 task_id,
-                ATTEMPTS_BEFORE_CASE,
                 missing="no such task is stuck",
             ),
         )

@@ -15,7 +15,7 @@ from epassport.database import Connection
 from epassport.errors import NotThere
 from epassport.operations import Place
 from epassport.records import WAITING, Cause
-from epassport.tasks import ATTEMPTS_BEFORE_CASE
+from epassport.tasks import IS_CASE
 
 LIMIT = 100
 MAX_LIMIT = 1_000
@@ -155,14 +155,13 @@ async def parked_records(
 async def stuck_tasks(connection: Connection, limit: int = LIMIT) -> list[StuckTask]:
     """Oldest first."""
     rows = await connection.fetch(
-        """
+        f"""
         SELECT task_id, kind, stream_id AS stream, attempts, last_error, step, region, created_at,
                EXTRACT(EPOCH FROM clock_timestamp() - created_at)::int AS age_seconds,
                CASE WHEN NOT stuck THEN due_at END AS retry_at
-          FROM tasks WHERE stuck OR attempts >= $2 ORDER BY created_at, task_id LIMIT $1
-        """,
+          FROM tasks WHERE {IS_CASE} ORDER BY created_at, task_id LIMIT $1
+        """,  # noqa: S608 - a constant
         limit,
-        ATTEMPTS_BEFORE_CASE,
     )
     return [StuckTask(**row) for row in rows]
 

@@ -49,13 +49,13 @@ class Cause(StrEnum):
     BEHIND = "behind"  # waits behind an earlier one of its stream
 
 
+WAITING = frozenset({Cause.GAP, Cause.BEHIND})
+"""Nothing is wrong with these records themselves."""
+
 UNKNOWN = frozenset({Cause.UNKNOWN_TYPE, Cause.UNKNOWN_VERSION})
 """Nor with these: they are of a newer build."""
 
 Header = tuple[str, bytes | None]
-
-WAITING = frozenset({Cause.GAP, Cause.BEHIND})
-"""Nothing is wrong with these records themselves."""
 
 
 class KafkaRecord(Protocol):

@@ -39,6 +39,8 @@ log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=60)
 ATTEMPTS_BEFORE_CASE = 12  # back-off doubles from 0.1 s and stays at 60 s: about 5 minutes
+IS_CASE = f"(stuck OR attempts >= {ATTEMPTS_BEFORE_CASE})"
+"""Of a row of `tasks`, in SQL: operators see it and may order something for it."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from epassport.database import Connection
 from epassport.errors import NotForThis, NotThere
 from epassport.operations import Found, Operations, Order
 from epassport.overview import LIMIT, Seen
-from epassport.tasks import ATTEMPTS_BEFORE_CASE
+from epassport.tasks import IS_CASE
 
 _WAIT = re.compile(
     r"deadline/(?P<stream>[a-z-]{1,40}/[0-9A-Za-z-]{1,64})"
@@ -61,7 +61,7 @@ async def overdue_waits(
 ) -> list[OverdueWait]:
     """Longest overdue first. offset: the clock's, added to the database's for deadlines."""
     rows = await connection.fetch(
-        """
+        f"""
         SELECT *, EXTRACT(EPOCH FROM now_of_its_clock - since)::int AS overdue_seconds
           FROM (
             SELECT 'deadline/' || d.stream_id || '/' || d.kind AS wait, d.stream_id AS stream,
@@ -78,7 +78,7 @@ async def overdue_waits(
             UNION ALL
             SELECT 'task/' || task_id, stream_id, kind, step, region, created_at, attempts,
                    last_error, ARRAY['retry', 'reject'], clock_timestamp()
-              FROM tasks WHERE stuck OR attempts >= $3
+              FROM tasks WHERE {IS_CASE}
             UNION ALL
             SELECT 'reaction/' || id, stream_id, command, NULL, NULL, refused_at, 1, reason,
                    CASE WHEN source_type IS NOT NULL
@@ -87,10 +87,9 @@ async def overdue_waits(
               FROM reaction_refusals AS r WHERE NOT declared AND closed_by IS NULL
           ) AS waits
          ORDER BY since, wait LIMIT $2
-        """,
+        """,  # noqa: S608 - a constant
         offset,
         limit,
-        ATTEMPTS_BEFORE_CASE,
     )
     return [OverdueWait(**row) for row in rows]
 
