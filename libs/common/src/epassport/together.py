@@ -1,6 +1,7 @@
 """Questions of many callers in one statement: those asked while one is on its way go in the next.
 
-Nobody waits for company: where the database is free, a question goes alone and at once.
+Nobody waits for company: where the database is free, a question goes alone and at once
+(docs/decisions/0040-what-many-ask-goes-in-one-statement.md).
 """
 
 import asyncio
