@@ -4,12 +4,12 @@ from datetime import date
 from io import BytesIO
 
 import pytest
-import zxingcpp
 from PIL import Image, ImageChops, ImageDraw
 
 from card_personalization import ocr_b
 from card_personalization.faces import CardFace, render_back, render_front
 from card_personalization.surface import HEIGHT_MM, WIDTH_MM, FaceNotPrintable, Reason, pixels
+from epassport_credentials.commands.reading import codes_in
 from epassport_credentials.identity import Sex
 from epassport_credentials.mrz import Mrz, build_td1, parse_td1
 from epassport_credentials.qr_symbol import qr_version
@@ -82,10 +82,6 @@ def opened(png: bytes) -> Image.Image:
     return Image.open(BytesIO(png))
 
 
-def codes_on(png: bytes) -> list[str]:
-    return [code.text for code in zxingcpp.read_barcodes(opened(png).convert("L"))]
-
-
 def printed_zone(png: bytes, dpi: int) -> list[str]:
     """Read the zone as a scanner does: the sign whose shape differs least from the cell."""
     ink = ImageChops.invert(opened(png).convert("L")).point(
@@ -112,14 +108,14 @@ def _difference(ink: Image.Image, sign: str, left: int, middle: float, dpi: int)
 @pytest.mark.parametrize("dpi", [300, 600])
 def test_the_codes_are_read_back_from_the_printed_faces(dpi: int) -> None:
     assert (qr_version(CARD.small_code), qr_version(CARD.identity_code)) == (10, 22)
-    assert codes_on(render_front(CARD, dpi=dpi)) == [CARD.small_code]
-    assert codes_on(render_back(CARD, dpi=dpi)) == [CARD.identity_code]
+    assert codes_in(render_front(CARD, dpi=dpi)) == [CARD.small_code]
+    assert codes_in(render_back(CARD, dpi=dpi)) == [CARD.identity_code]
 
 
 def test_small_codes_are_read_back_too() -> None:
     card = replace(CARD, small_code="A1", identity_code="B2")
-    assert codes_on(render_front(card, dpi=300)) == ["A1"]
-    assert codes_on(render_back(card, dpi=300)) == ["B2"]
+    assert codes_in(render_front(card, dpi=300)) == ["A1"]
+    assert codes_in(render_back(card, dpi=300)) == ["B2"]
 
 
 def test_the_machine_readable_zone_is_read_back_sign_by_sign() -> None:
@@ -143,8 +139,8 @@ def test_the_access_number_is_printed_on_the_back_alone() -> None:
 
 
 def test_the_longest_names_are_printed() -> None:
-    assert codes_on(render_front(LONGEST, dpi=300)) == [CARD.small_code]
-    assert codes_on(render_back(LONGEST, dpi=300)) == [CARD.identity_code]
+    assert codes_in(render_front(LONGEST, dpi=300)) == [CARD.small_code]
+    assert codes_in(render_back(LONGEST, dpi=300)) == [CARD.identity_code]
 
 
 def test_a_holder_may_have_no_patronymic() -> None:
