@@ -1,7 +1,8 @@
 """The outbox: which shard a record waits in, how a relay reads it in order and forgets it.
 
 All records of one key are in one shard, and one relay at a time reads a shard. Compacted
-topics have a shard of their own, because its relay sends in transactions (see `sending.py`).
+topics have a shard of their own, because its relay sends in transactions (see `sending.py`);
+public ones are in it, too, as nobody in the system waits for them.
 """
 
 import json
@@ -17,7 +18,7 @@ from epassport.catalog import Publication
 from epassport.database import TRANSACTION_SECONDS
 from epassport.database import Connection as AnyConnection
 from epassport.wire import Record
-from epassport_contracts.registry import BY_NAME, Cleanup
+from epassport_contracts.registry import BY_NAME, Classification, Cleanup
 
 SHARDS = 4
 FENCED_SHARD = 4
@@ -31,7 +32,8 @@ _ATTRIBUTE = "ce_"
 
 def shard_of(topic: str, key: str) -> int:
     """A relay in place uses the same function, so the number of shards is for life."""
-    if BY_NAME[topic].cleanup is Cleanup.COMPACTED:
+    named = BY_NAME[topic]
+    if named.cleanup is Cleanup.COMPACTED or named.classification is Classification.PUBLIC:
         return FENCED_SHARD
     return zlib.crc32(key.encode()) % SHARDS
 

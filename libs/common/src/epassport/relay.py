@@ -8,7 +8,7 @@ new producer; of what was sent, only each key's confirmed prefix is forgotten.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from time import monotonic
@@ -37,7 +37,7 @@ from epassport.rests import Rests
 from epassport.sending import FencedSender, Outgoing, PipelinedSender, Sender
 from epassport.signals import Signals
 from epassport_contracts import ServiceName
-from epassport_contracts.registry import BY_NAME, Classification, Topic
+from epassport_contracts.registry import BY_NAME, Classification, Cleanup, Topic
 
 BATCH = 500
 SESSION_IDLE_SECONDS = 10
@@ -45,6 +45,8 @@ TOUCH_SECONDS = 2.0
 LOCK_SECONDS = 1.0
 PARTING_SECONDS = 10.0
 STATEMENT_SECONDS = 10.0
+# What agencies read waits so long at most, and more of it goes in one transaction.
+PUBLIC_REST_SECONDS = 0.1
 # A client that has lost its way after a fault of the network says nothing more, and no bound of its
 # own ends that; longer than a broker takes to answer under load, shorter than an alarm.
 SEND_SECONDS = 45.0
@@ -81,10 +83,14 @@ class Relay:
         own = [topic for topic in topics.values() if service in topic.producers]
         if sign is None and any(map(_is_public, own)):
             raise Unsafe(f"{service} produces public topics, but nothing signs their records")
+        wire = _Wire(sign, topics)
+
+        def rests(shard: int) -> Rests:
+            agencies = _for_agencies_alone(shard, own)
+            return Rests(max(linger, PUBLIC_REST_SECONDS) if agencies else linger)
+
         self._shards = [
-            _ShardRelay(
-                shard, database_dsn, service, clients, signals, _Wire(sign, topics), Rests(linger)
-            )
+            _ShardRelay(shard, database_dsn, service, clients, signals, wire, rests(shard))
             for shard in ALL_SHARDS
         ]
 
@@ -171,6 +177,8 @@ class _ShardRelay:
             server_settings={
                 "application_name": f"epassport-relay-{self._shard}",
                 "idle_session_timeout": str(SESSION_IDLE_SECONDS * 1000),
+                # What is forgotten comes back after a crash of the server, and is sent again.
+                "synchronous_commit": "off",
                 "timezone": "UTC",
             },
         )
@@ -281,6 +289,11 @@ async def _pause(stopping: asyncio.Event, seconds: float) -> None:
             await stopping.wait()
     except TimeoutError:
         return
+
+
+def _for_agencies_alone(shard: int, own: Iterable[Topic]) -> bool:
+    compacted = (topic for topic in own if topic.cleanup is Cleanup.COMPACTED)
+    return shard == FENCED_SHARD and all(map(_is_public, compacted))
 
 
 def _is_public(topic: Topic) -> bool:
