@@ -31,7 +31,7 @@ from structlog.testing import capture_logs
 from epassport.errors import Unsafe
 from epassport.kafka import KafkaClients, KafkaSettings
 from epassport.outbox import ALL_SHARDS, FENCED_SHARD, SHARDS, shard_of
-from epassport.relay import STATEMENT_SECONDS, Relay
+from epassport.relay import PUBLIC_REST_SECONDS, STATEMENT_SECONDS, Relay, rest_seconds
 from epassport.sending import (
     FORGOTTEN_SECONDS,
     FencedSender,
@@ -42,7 +42,14 @@ from epassport.sending import (
 )
 from epassport.signals import Signals
 from epassport_contracts import ServiceName
-from epassport_contracts.registry import SUBJECT_KEYS, Classification, Cleanup, Topic
+from epassport_contracts.registry import (
+    PUBLIC_STATUS,
+    SUBJECT_KEYS,
+    TOPICS,
+    Classification,
+    Cleanup,
+    Topic,
+)
 from epassport_sandbox.stack import Stack
 from epassport_sandbox.topics import TopicSpec, create_topics
 
@@ -133,6 +140,18 @@ def test_a_key_is_always_in_the_same_shard_and_compacted_topics_in_their_own() -
     assert shard_of(APPLICATIONS, "application/1") == 1
     assert {shard_of(APPLICATIONS, str(n)) for n in range(50)} == set(range(SHARDS))
     assert {shard_of(SUBJECT_KEYS, str(n)) for n in range(50)} == {FENCED_SHARD}
+    assert {shard_of(PUBLIC_STATUS, str(n)) for n in range(50)} == {FENCED_SHARD}
+
+
+@pytest.mark.parametrize("service", ServiceName)
+def test_only_what_nobody_but_agencies_waits_for_rests(service: ServiceName) -> None:
+    """Without a data key no other service can read what was sealed with it."""
+    own = [topic for topic in TOPICS if service in topic.producers]
+    sends_keys = any(topic.name == SUBJECT_KEYS for topic in own)
+    rests = {shard: rest_seconds(shard, own, linger=0.0) for shard in ALL_SHARDS}
+    assert rests.pop(FENCED_SHARD) == (0.0 if sends_keys else PUBLIC_REST_SECONDS)
+    assert set(rests.values()) == {0.0}
+    assert {rest_seconds(shard, own, linger=0.25) for shard in ALL_SHARDS} == {0.25}
 
 
 def test_only_what_stands_before_a_keys_first_failure_is_forgotten() -> None:

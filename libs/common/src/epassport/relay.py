@@ -84,15 +84,13 @@ class Relay:
         if sign is None and any(map(_is_public, own)):
             raise Unsafe(f"{service} produces public topics, but nothing signs their records")
         wire = _Wire(sign, topics)
-
-        def rests(shard: int) -> Rests:
-            agencies = _for_agencies_alone(shard, own)
-            return Rests(max(linger, PUBLIC_REST_SECONDS) if agencies else linger)
-
         self._shards = [
-            _ShardRelay(shard, database_dsn, service, clients, signals, wire, rests(shard))
+            _ShardRelay(
+                shard, database_dsn, service, clients, signals, wire,
+                Rests(rest_seconds(shard, own, linger)),
+            )
             for shard in ALL_SHARDS
-        ]
+        ]  # fmt: skip
 
     async def run(self) -> None:
         """Until cancelled; the batch in flight is finished first, within a bound."""
@@ -291,9 +289,15 @@ async def _pause(stopping: asyncio.Event, seconds: float) -> None:
         return
 
 
-def _for_agencies_alone(shard: int, own: Iterable[Topic]) -> bool:
+def rest_seconds(shard: int, own: Iterable[Topic], linger: float) -> float:
+    """Longer where nobody but agencies waits; data keys, in the same shard, are waited for.
+
+    own: topics that the service produces
+    """
     compacted = (topic for topic in own if topic.cleanup is Cleanup.COMPACTED)
-    return shard == FENCED_SHARD and all(map(_is_public, compacted))
+    if shard == FENCED_SHARD and all(map(_is_public, compacted)):
+        return max(linger, PUBLIC_REST_SECONDS)
+    return linger
 
 
 def _is_public(topic: Topic) -> bool:

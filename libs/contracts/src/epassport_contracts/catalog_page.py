@@ -26,7 +26,8 @@ fails when this page is not what the registry says. The same for machines:
 
 Records on internal topics are CloudEvents 1.0 in binary mode; their key is the stream, so that its
 events stay in order. Those on public topics are structured CloudEvents JSON inside a compact JWS
-(ES256, key purpose `public-event`). `sealed` is an envelope that only services with the data key of
+(ES256, key purpose `public-event`), written in transactions: read them with
+`isolation.level=read_committed`. `sealed` is an envelope that only services with the data key of
 its purpose open.
 
 A reader ignores members it does not know; a writer adds optional ones only. Old and new versions
