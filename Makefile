@@ -84,7 +84,7 @@ lint: $(VENV)
 
 types: $(VENV)
 	$(BIN)/mypy $(SOURCES)
-	$(BIN)/mypy -p tests.faults
+	$(BIN)/mypy -p tests.faults -p tests.simulation -p tests.benchmarks
 
 walls: $(VENV)
 	$(BIN)/lint-imports --no-logo

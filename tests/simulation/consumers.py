@@ -148,7 +148,7 @@ class Consumer:
         return expected
 
     def _slot(self, partition: int, offset: int, stored: Stored) -> Slot:
-        headers = ()
+        headers: tuple[tuple[str, bytes], ...] = ()
         if stored.sequence is not None:
             headers = (("ce_sequence", str(stored.sequence).encode()),)
         raw = RawRecord(

@@ -26,7 +26,7 @@ class Database:
     def __init__(self, name: str, now: Callable[[], int]) -> None:
         self.name = name
         self.now = now
-        self.rows: dict[str, dict[Hashable, Any]] = {}
+        self.rows: dict[str, dict[Any, Any]] = {}
         self.locks: dict[Place, Session] = {}
         self.advisory: dict[Hashable, Session] = {}
         self.open: dict[int, Session] = {}
@@ -38,8 +38,8 @@ class Database:
     def horizon(self) -> int:
         return min(self.open, default=self.next_transaction_id)
 
-    def table(self, name: str) -> dict[Hashable, Any]:
-        """Committed rows."""
+    def table(self, name: str) -> dict[Any, Any]:
+        """Committed rows; a table's keys are of one shape."""
         return self.rows.setdefault(name, {})
 
     def restart(self) -> None:
@@ -93,7 +93,7 @@ class Session:
             return self._writes[place]
         return self._database.table(table).get(key)
 
-    def scan(self, table: str) -> dict[Hashable, Any]:
+    def scan(self, table: str) -> dict[Any, Any]:
         self._use()
         own = {key: row for (name, key), row in self._writes.items() if name == table}
         seen = self._database.table(table) | own

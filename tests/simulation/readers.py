@@ -52,7 +52,8 @@ def upsert(
 
 def fill(session: Session, table: str, events: Sequence[Any], rules: Rules) -> Steps[None]:
     """events: with `stream` and `total`."""
-    for wave in waves(events) if rules.waves else [list(events)]:
+    apart: Sequence[Sequence[Any]] = waves(events) if rules.waves else [events]
+    for wave in apart:
         changed = yield from upsert(session, table, [(e.stream, e.total) for e in wave], rules)
         if changed != len(wave):
             raise LostRow(f"{table}: {changed} of {len(wave)}")
@@ -173,7 +174,7 @@ def _send_in_transaction(producer: Producer, rows: Sequence[OutboxRow]) -> Steps
 
 
 def _outgoing(row: OutboxRow) -> Outgoing:
-    return Outgoing(row.position, row.topic, row.key.encode(), (), str(row.value).encode())
+    return Outgoing(row.position, row.topic, row.key.encode(), [], str(row.value).encode())
 
 
 def _forget(session: Session, positions: Sequence[int]) -> Steps[None]:

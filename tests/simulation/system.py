@@ -6,9 +6,10 @@ members.
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from tests.simulation import facts
-from tests.simulation.consumers import HANDLERS, Consumer
+from tests.simulation.consumers import HANDLERS, Consumer, Handler
 from tests.simulation.group import CURRENT, FACTS, SHARD_OF, Answer, Envelope, run_group
 from tests.simulation.kafka import Broker
 from tests.simulation.postgres import Database, Session
@@ -73,11 +74,11 @@ class System:
         for handler in HANDLERS:
             for replica in "ab":
                 self.scheduler.add(
-                    f"consumer-{handler.name}-{replica}",
-                    lambda own, h=handler: Consumer(
-                        own, self.sink, self.broker, h, self.rules
-                    ).run(),
+                    f"consumer-{handler.name}-{replica}", partial(self._consume, handler)
                 )
+
+    def _consume(self, handler: Handler, process: Process) -> Steps[None]:
+        return Consumer(process, self.sink, self.broker, handler, self.rules).run()
 
     def api(self, process: Process) -> Steps[None]:
         """Commands of clients who ask again under the same key until they have an answer."""
