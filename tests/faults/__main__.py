@@ -32,6 +32,7 @@ UNDER = {
     Bug.NO_FENCE: "a consumer paused beyond its session",
     Bug.NO_TRANSACTION_ID_RULE: "a transaction commits late",
     Bug.NO_WAVES: "SIGSTOP of anybody",
+    Bug.WAITS_NOT_LOOKED_AT: "a timer paused beyond its turn",
 }
 
 

@@ -41,6 +41,7 @@ class Stored:
     total: int | None = None
     label: str | None = None
     what: str | None = None
+    since: int | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class Observed:
     often it lies with the receiver. blobs: how many pictures the receiver keeps.
 
     poison_left: poison that was not parked.
-    reordered: records were put on the topic out of order on purpose, so only effects are in order
+    reordered: records were put on the topic out of order on purpose, so only effects are in order.
+    waiting: streams whose deadline is still to come
     """
 
     operations: Sequence[Operation] = ()
@@ -73,6 +75,7 @@ class Observed:
     keys_received: Mapping[UUID, int] = field(default_factory=dict)
     poison_left: Sequence[str] = ()
     reordered: bool = False
+    waiting: frozenset[str] = frozenset()
 
 
 Findings = dict[Invariant, list[str]]
@@ -81,7 +84,7 @@ Findings = dict[Invariant, list[str]]
 def check(seen: Observed) -> Findings:
     """What is wrong, by invariant, in words; at most a few of each kind."""
     return {
-        Invariant.CHAINS: [*_chains(seen), *_labels(seen), *_versions(seen)],
+        Invariant.CHAINS: [*_chains(seen), *_labels(seen), *_waits(seen), *_versions(seen)],
         Invariant.DELIVERY: [*_on_topic(seen), *_effects(seen), *_keys(seen), *seen.poison_left],
         Invariant.REPLAY: [*_models(seen), *_replayed(seen)],
     }
@@ -144,6 +147,24 @@ def _labels(seen: Observed) -> list[str]:
         for operation in labelled.keys() | checked.keys()
         if labelled[operation] != checked[operation]
     ]
+    return found[:SHOWN]
+
+
+def _waits(seen: Observed) -> list[str]:
+    """Each wait that no later one has taken the place of is reminded of, once, as what it is."""
+    found: list[str] = []
+    for stream, events in _by_stream(seen.sender).items():
+        waits: Stored | None = None
+        for event in sorted(events, key=_version):
+            if event.label is not None:
+                waits = event
+            if event.type != "Reminded":
+                continue
+            if waits is None or (event.operation, event.since) != (waits.operation, waits.version):
+                found.append(f"{stream} was reminded of {event.since}, and nothing waited since")
+            waits = None
+        if waits is not None and stream not in seen.waiting:
+            found.append(f"{stream} was not reminded of {waits.version}")
     return found[:SHOWN]
 
 

@@ -36,7 +36,7 @@ NAMES: Mapping[str, ServiceName] = {
 APART = tuple(
     Role(service, command)
     for service, commands in {
-        "sender": ("serve", "project", "relay", "work"),
+        "sender": ("serve", "project", "relay", "work", "timers"),
         "receiver": ("consume", "project", "relay"),
     }.items()
     for command in commands

@@ -97,6 +97,7 @@ async def observe(cluster: Cluster, since: Mark, operations: Sequence[Operation]
         keys_made=made,
         keys_received=received,
         poison_left=await _poison_left(cluster, filter(is_forged, everything)),
+        waiting=await _waiting(cluster),
     )
 
 
@@ -161,7 +162,7 @@ async def _stored(connection: "asyncpg.Connection[asyncpg.Record]", after: Token
     rows = await connection.fetch(
         """
         SELECT stream_id, version, type, (data->>'operation')::uuid, (data->>'total')::int,
-               data->>'label', data->>'what'
+               data->>'label', data->>'what', (data->>'since')::int
           FROM events WHERE (transaction_id, position) > ($1::text::xid8, $2)
          ORDER BY transaction_id, position
         """,
@@ -169,6 +170,12 @@ async def _stored(connection: "asyncpg.Connection[asyncpg.Record]", after: Token
         after.position,
     )
     return [Stored(row[0], row[1], row[2], UUID(str(row[3])), *row[4:]) for row in rows]
+
+
+async def _waiting(cluster: Cluster) -> frozenset[str]:
+    async with connected(cluster.dsn("sender")) as connection:
+        rows = await connection.fetch("SELECT stream_id FROM deadlines")
+    return frozenset(row["stream_id"] for row in rows)
 
 
 async def _keys(

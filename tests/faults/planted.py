@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 
-from epassport import Recorded, readmodel, relay, store
+from epassport import Recorded, group, readmodel, relay, store
 from epassport.applying import Applier
 from epassport.commands import Envelope, Outcome
 from epassport.database import Connection
@@ -21,6 +21,7 @@ from epassport.group import Group
 from epassport.outbox import OutboxRow, forget
 from epassport.sending import Sender
 from epassport.slices import Slot
+from epassport.timers import Timer
 
 VARIABLE = "EPASSPORT_FAULTS_PLANTED"
 WIDE_SECONDS = 0.05
@@ -34,6 +35,7 @@ class Bug(StrEnum):
     NO_FENCE = "no-fence"
     NO_TRANSACTION_ID_RULE = "no-transaction-id-rule"
     NO_WAVES = "no-waves"
+    WAITS_NOT_LOOKED_AT = "waits-not-looked-at"
 
 
 def plant() -> None:
@@ -139,6 +141,21 @@ def _no_waves() -> None:
     readmodel.waves = one_wave
 
 
+def _waits_not_looked_at() -> None:
+    """A deadline is heard although its wait has ended, or was begun anew, since it was read."""
+    send = Timer._send
+
+    async def sent_late(self: Timer, envelopes: Sequence[Envelope]) -> int:
+        await asyncio.sleep(10 * WIDE_SECONDS)
+        return await send(self, envelopes)
+
+    async def all_are_open(connection: Connection, cases: Sequence[Any]) -> None:
+        pass
+
+    Timer._send = sent_late  # type: ignore[method-assign]
+    group._find_passed_waits = all_are_open
+
+
 _PLANT = {
     Bug.ANSWER_BEFORE_COMMIT: _answer_before_commit,
     Bug.COMMIT_BEFORE_APPLY: _commit_before_apply,
@@ -146,4 +163,5 @@ _PLANT = {
     Bug.NO_FENCE: _no_fence,
     Bug.NO_TRANSACTION_ID_RULE: _no_transaction_id_rule,
     Bug.NO_WAVES: _no_waves,
+    Bug.WAITS_NOT_LOOKED_AT: _waits_not_looked_at,
 }

@@ -115,7 +115,8 @@ def page(command: str, skipped: Sequence[str], before: str) -> str:
         "\n".join(
             (
                 "- **1** every acknowledged command has exactly one chain of events, decided on the"
-                " state before it; versions have no gaps; a refused one left nothing;",
+                " state before it; versions have no gaps; a refused one left nothing; each task is"
+                " answered once and each wait that no later one took the place of ends once;",
                 "- **2** every published event is on its topic, in order per key, and had exactly"
                 " one effect in the receiver, in order; what nobody can read is parked, all else"
                 " flows;",

@@ -14,6 +14,9 @@ ROUND_SECONDS = 6.0
 ZOMBIE_SECONDS = 8.5
 """Longer than a member's session (6 s), so that others have gone on when it wakes."""
 
+TURN_SECONDS = 5.0
+"""Longer than a timer's turn may take (3 s): another one has handled its deadlines meanwhile."""
+
 FENCED_SECONDS = 12.0
 """Longer than a relay's session may stand idle (10 s)."""
 
@@ -22,6 +25,7 @@ RELAYS = ("sender.relay", "receiver.relay", "sender.all", "receiver.all")
 SERVERS = ("sender.serve", "sender.all")
 PROJECTORS = ("sender.project", "receiver.project", "sender.all", "receiver.all")
 WORKERS = ("sender.work", "sender.all")
+TIMERS = ("sender.timers", "sender.all")
 STAMPERS = (*RELAYS, *WORKERS)
 """Beside servers, who else reads a clock: a worker for its answer, a relay for its records, which
 the broker refuses from the future."""
@@ -176,6 +180,15 @@ def _zombie(roles: Sequence[str], seconds: float) -> Callable[[random.Random], l
     return plan
 
 
+def _turns(draw: random.Random) -> list[Blow]:
+    """One timer after the other."""
+    pick = draw.randrange(100)
+    return [
+        Blow(at + draw.uniform(0, 1), Pause(TIMERS, pick + n, TURN_SECONDS + draw.uniform(0, 1)))
+        for n, at in enumerate((0.5, 7.5))
+    ]
+
+
 def _network(
     before: str, trouble: Trouble, *, times: int = 1, longest: float = 2.5
 ) -> Callable[[random.Random], list[Blow]]:
@@ -264,8 +277,10 @@ FAULTS: Mapping[str, Fault] = {
     "kill -9 of a server": Fault(_kills(SERVERS)),
     "kill -9 of a projector": Fault(_kills(PROJECTORS)),
     "kill -9 of a worker": Fault(_kills(WORKERS)),
+    "kill -9 of a timer": Fault(_kills(TIMERS)),
     "SIGSTOP of anybody": Fault(_pauses),
     "a consumer paused beyond its session": Fault(_zombie(CONSUMERS, ZOMBIE_SECONDS), seconds=11),
+    "a timer paused beyond its turn": Fault(_turns, seconds=15),
     "a relay paused beyond its session": Fault(_zombie(RELAYS, FENCED_SECONDS), seconds=15),
     "Kafka: slow network": Fault(
         _network("kafka", Trouble(latency_seconds=0.1, bytes_per_second=200_000), longest=4)

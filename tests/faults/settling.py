@@ -11,6 +11,8 @@ from tests.faults.cluster import NAMES, Cluster
 from tests.faults.observe import BY_NEMESIS, COUNTS, HEARD_BY, connected
 
 LOOK_SECONDS = 0.25
+FAR_OFF = timedelta(minutes=1)
+"""A deadline that is due later was set by a clock that had jumped, and is nobody's lag."""
 
 
 class StillMoving(Exception):
@@ -41,6 +43,8 @@ async def _in_database(cluster: Cluster, service: str) -> list[str]:
             """
             SELECT (SELECT count(*) FROM outbox) AS outbox,
                    (SELECT count(*) FROM tasks) AS tasks,
+                   (SELECT count(*) FROM deadlines
+                     WHERE due_at < clock_timestamp() + $2::interval) AS deadlines,
                    (SELECT count(*) FROM parked WHERE NOT headers ? $1) AS parked,
                    (SELECT count(*) FROM events AS e
                      WHERE NOT EXISTS (SELECT FROM checkpoints)
@@ -51,6 +55,7 @@ async def _in_database(cluster: Cluster, service: str) -> list[str]:
                      - coalesce((SELECT max(events) FROM history_links), 0) AS history
             """,
             BY_NEMESIS,
+            FAR_OFF,
         )
     assert row is not None
     return [f"{left} {name} of the {service}" for name, left in row.items() if left]

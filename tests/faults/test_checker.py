@@ -26,6 +26,7 @@ def right() -> Observed:
         Stored(STREAM, 3, "Counted", SECOND, total=3),
         Stored(STREAM, 4, "Pictured", PICTURE),
         Stored(STREAM, 5, "Checked", FIRST),
+        Stored(STREAM, 6, "Reminded", FIRST, since=1),
     ]
     receiver = [
         Stored(ECHO, 1, "Echoed", FIRST, what="count"),
@@ -73,7 +74,7 @@ def acknowledged_and_lost(seen: Observed) -> None:
 
 
 def done_twice(seen: Observed) -> None:
-    seen.sender = [*seen.sender, replace(seen.sender[3], version=6)]
+    seen.sender = [*seen.sender, replace(seen.sender[3], version=7)]
 
 
 def refused_and_done(seen: Observed) -> None:
@@ -97,7 +98,8 @@ def two_owners_of_a_label(seen: Observed) -> None:
     seen.operations = [*seen.operations, other]
     event = Stored(other.stream, 1, "Counted", other.operation, total=1, label="red")
     task = Stored(other.stream, 2, "Checked", other.operation)
-    seen.sender = [*seen.sender, event, task]
+    reminder = Stored(other.stream, 3, "Reminded", other.operation, since=1)
+    seen.sender = [*seen.sender, event, task, reminder]
 
 
 def refused_without_cause(seen: Observed) -> None:
@@ -105,7 +107,23 @@ def refused_without_cause(seen: Observed) -> None:
 
 
 def task_answered_twice(seen: Observed) -> None:
-    seen.sender = [*seen.sender, Stored(STREAM, 6, "Checked", FIRST)]
+    seen.sender = [*seen.sender, Stored(STREAM, 7, "Checked", FIRST)]
+
+
+def not_reminded(seen: Observed) -> None:
+    seen.sender = seen.sender[:5]
+
+
+def reminded_twice(seen: Observed) -> None:
+    seen.sender = [*seen.sender, replace(seen.sender[5], version=7)]
+
+
+def reminded_of_a_wait_that_was_begun_anew(seen: Observed) -> None:
+    """As if the second step were labelled, too."""
+    first, second, *others = seen.sender
+    task = Stored(STREAM, 7, "Checked", SECOND)
+    seen.sender = [first, replace(second, label="blue"), *others, task]
+    seen.operations[1].label = "blue"
 
 
 def read_in_reverse(seen: Observed) -> None:
@@ -175,7 +193,8 @@ def replayed_differently(seen: Observed) -> None:
 HARMS = {
     Invariant.CHAINS: (
         acknowledged_and_lost, done_twice, refused_and_done, half_done, two_answers, wrong_answer,
-        two_owners_of_a_label, refused_without_cause, task_answered_twice, read_in_reverse,
+        two_owners_of_a_label, refused_without_cause, task_answered_twice, not_reminded,
+        reminded_twice, reminded_of_a_wait_that_was_begun_anew, read_in_reverse,
         decided_on_a_stale_state, nobody_asked,
     ),
     Invariant.DELIVERY: (
@@ -201,6 +220,13 @@ def test_what_was_put_out_of_order_on_purpose_is_no_finding_on_the_topic() -> No
     seen = right()
     sent_out_of_order(seen)
     seen.reordered = True
+    assert not any(check(seen).values())
+
+
+def test_a_deadline_that_is_still_to_come_is_no_finding() -> None:
+    seen = right()
+    not_reminded(seen)
+    seen.waiting = frozenset({STREAM})
     assert not any(check(seen).values())
 
 

@@ -8,13 +8,13 @@ from epassport import Recorded, TaskStart
 from epassport.reactions import Send
 from epassport.service import Essentials
 from epassport.tasks import Job, Task, Work
-from tests.faults.sender.tally import Check, Counted
+from tests.faults.sender.tally import Check, Counted, Tally
 
 CHECK = Task("check")
 
 
 @CHECK.starts_on(Counted)
-def check_labelled(event: Recorded[Counted], _total: int) -> TaskStart | None:
+def check_labelled(event: Recorded[Counted], _tally: Tally) -> TaskStart | None:
     if event.fact.label is None:
         return None
     return CHECK.start({"operation": str(event.fact.operation)})
