@@ -235,3 +235,11 @@ def test_records_wait_where_they_are_not_fetched_or_not_applied(
 ) -> None:
     assert is_waiting(standing, reached=5, end=8) is waits
     assert is_waiting(standing, reached=8, end=8) is False
+
+
+@pytest.mark.parametrize("excused", [True, False])
+def test_a_topic_that_ends_before_what_was_applied_is_waited_for_by_nobody_but_who_knows(
+    excused: bool,
+) -> None:
+    standing = Standing(position=8, delivered=8, excused=excused)
+    assert is_waiting(standing, reached=9, end=8) is not excused

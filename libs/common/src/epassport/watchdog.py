@@ -96,13 +96,16 @@ class Patience:
 
 
 def is_waiting(standing: Standing, reached: int, end: int) -> bool:
-    """Records are there that should have been applied.
+    """Records are there that should have been applied; or the topic ends before what was, and is
+    another one than was read (a look at its place, as at a start, finds that out).
 
     The end alone does not say it: a transaction's marker has an offset, too, and is skipped.
     """
-    if standing.excused or end <= reached:
+    if standing.excused or end == reached:
         return False
-    return standing.position is None or standing.position < end or standing.delivered > reached
+    if end < reached or standing.position is None:
+        return True
+    return standing.position < end or standing.delivered > reached
 
 
 class Watchdog:
