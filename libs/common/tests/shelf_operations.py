@@ -16,6 +16,7 @@ from epassport.operations import Operations, Order, Place
 from epassport.reactions import Reaction
 from epassport.records import RawRecord
 from epassport.refused import RefusedReactions
+from epassport.republish import Republisher
 from epassport_contracts.registry import EventSpec, Topic
 
 OLEG = Actor("https://issuer.test", "oleg", frozenset({Role.PLATFORM_OPERATOR}))
@@ -48,7 +49,9 @@ class Desk:
         self.handler = Notes(TOPIC)
         self.applier = Applier(db, SERVICE, self.handler, TOPIC)
         refused = RefusedReactions(SERVICE, group_of(db), catalog().codec, reactions or {})
-        self.operations = Operations(db, clock or Clock(), [self.applier.parked], refused)
+        self.operations = Operations(
+            db, clock or Clock(), [self.applier.parked], refused, Republisher(catalog())
+        )
 
     async def receive(self, *records: Written) -> None:
         """As if a slice of these came from Kafka."""

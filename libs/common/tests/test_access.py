@@ -118,4 +118,6 @@ def test_who_runs_the_services_may_do_what_operators_do_and_nobody_else_may() ->
         "override-wait",
         "reject-wait",
         "allow-bad-records",
+        "begin-topic-again",
+        "republish-stream",
     }

@@ -225,3 +225,39 @@ async def test_bad_records_are_allowed_for_a_consumer_that_there_is(db: Database
     async with db.connection() as connection:
         (seen,) = await overview.circuits(connection)
     assert (seen.consumer, seen.remaining) == ("notes", 7)
+    assert (seen.partitions, seen.stands_since) == ([], None)
+
+
+async def test_who_stands_still_is_shown_and_only_there_begins_again(db: Database) -> None:
+    """Longest first; what goes on is not touched."""
+    operations = Desk(db).operations
+    async with db.connection() as connection:
+        await connection.execute(
+            """
+            INSERT INTO consumer_offsets (consumer, topic, partition, next_offset, stands_since)
+            VALUES ('notes', 'later.v1', 0, 10, '2026-01-06'),
+                   ('notes', 'early.v1', 2, 20, '2026-01-05'),
+                   ('notes', 'early.v1', 0, 21, '2026-01-07'),
+                   ('notes', 'early.v1', 1, 22, NULL)
+            """
+        )
+        await operations.allow(order(), "notes", "test.operations.v1", 5)
+        seen = await overview.circuits(connection)
+    assert [(one.topic, one.partitions, one.remaining) for one in seen] == [
+        ("early.v1", [0, 2], 0),
+        ("later.v1", [0], 0),
+        ("test.operations.v1", [], 5),
+    ]
+    assert seen[0].stands_since == datetime(2026, 1, 5, tzinfo=UTC)
+    given = order()
+    for _ in range(2):
+        assert await operations.begin_again(given, "notes", "early.v1") == {"partitions": 2}
+    with pytest.raises(NotThere):
+        await operations.begin_again(order(), "notes", "early.v1")
+    places = "SELECT topic, partition, next_offset, stands_since IS NULL FROM consumer_offsets"
+    assert sorted(await rows(db, places)) == [
+        ("early.v1", 0, 0, True),
+        ("early.v1", 1, 22, True),
+        ("early.v1", 2, 0, True),
+        ("later.v1", 0, 10, False),
+    ]

@@ -120,6 +120,10 @@ async def test_orders_that_cannot_be_carried_out_say_why(
     assert await told("circuits/allow", "h", consumer="n", topic="t", records=1) == (
         404, "unknown-id",
     )  # fmt: skip
+    assert await told("streams/republish", "k", stream="shelf/none") == (404, "unknown-id")
+    assert await told("circuits/begin-again", "j", consumer="notes", topic=TOPIC.name) == (
+        404, "unknown-id",
+    )  # fmt: skip
 
 
 async def test_a_key_used_for_another_order_is_refused(
@@ -196,6 +200,8 @@ async def test_the_command_line_does_the_same_and_names_who_and_why(
         ("close-refusal", "1"),
         ("retry-deadline", "shelf/a", "forgotten"),
         ("allow", "notes", "another.topic", "1"),
+        ("begin-again", "notes", TOPIC.name),
+        ("republish", "shelf/none"),
         ("replay", *at, "0"),
     ):
         with pytest.raises(EndsProcess):
@@ -210,6 +216,8 @@ async def test_the_command_line_does_the_same_and_names_who_and_why(
     with pytest.raises(EndsProcess):
         await run("override", wait["wait"], *ORDER)
     assert await run("reject", wait["wait"], *ORDER)
+    (sent,) = await run("republish-all", *ORDER)
+    assert sent["found"]["unknown"] == 0
     assert await run("waits") == []
 
 

@@ -19,6 +19,7 @@ from kafka_notes import (
     until,
     write,
 )
+from shelf_operations import Desk, order
 
 from epassport.consumer import ConsumerRunner
 from epassport.database import Database
@@ -56,11 +57,8 @@ async def test_one_that_has_grown_beyond_the_stored_place_is_not_gone_on_with(
         await until(_told(runner, topic))
         assert await _stands(db) == [True]
         assert (await notes(db), await stored_offset(db, topic)) == (["a1", "b1"], 2)
-        async with db.connection() as connection:  # what an operator does
-            await connection.execute(
-                "UPDATE consumer_offsets SET next_offset = 0, stands_since = NULL WHERE topic = $1",
-                topic.name,
-            )
+        found = await Desk(db).operations.begin_again(order(), "notes", topic.name)
+        assert found == {"partitions": 1}
         await until(_applied(db, ["a1", "b1", *later]))
         assert runner.unready() == []
     assert await _stands(db) == [False]

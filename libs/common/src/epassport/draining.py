@@ -118,7 +118,8 @@ class ParkedStreams:
     async def discard(
         self, connection: Connection, partition: int, offset: int, actor: Actor, reason: str
     ) -> ParkedRecord:
-        """In the caller's transaction; its place in the sequence counts as filled.
+        """In the caller's transaction; its place in the sequence counts as filled, unless the
+        same record was sent again and waits behind it.
 
         Raises NotThere, NotDiscardable.
         """
@@ -130,7 +131,8 @@ class ParkedStreams:
         sequence = found[0].raw.sequence if self._topic.sequenced else None
         if sequence is not None and sequence > stream.last + 1:
             raise NotDiscardable("a record before it in its stream is missing or waits too")
-        if sequence == stream.last + 1:
+        numbers = [record.raw.sequence for record in stream.records]
+        if sequence == stream.last + 1 and numbers.count(sequence) == 1:
             sequences = {key: sequence}
             await parking.keep_sequences(connection, self.consumer, self.topic, sequences)
         await parking.discard(connection, self.consumer, found[0].raw, actor, reason)

@@ -46,7 +46,7 @@ from epassport.decider import (
 from epassport.errors import Erased, GroupConflict, RecordTooLarge, TransactionTooLong
 from epassport.events import Origin, Recorded, encode_origin
 from epassport.ids import named_id, new_id
-from epassport.outbox import shard_of
+from epassport.outbox import as_written
 from epassport.personal import Personal
 from epassport.signals import Signals
 from epassport.wire import MAX_RECORD_BYTES, Record, record_of
@@ -336,18 +336,7 @@ class Group:
     ) -> None:
         if len(record.payload) > MAX_RECORD_BYTES:
             raise RecordTooLarge(publication.topic, len(record.payload))
-        rows.outbox.append(
-            (
-                transaction_id,
-                shard_of(publication.topic, publication.key),
-                record.id,
-                publication.topic,
-                publication.key,
-                publication.event.type_name(),
-                orjson.dumps(dict(record.headers)).decode(),
-                record.payload,
-            )
-        )
+        rows.outbox.append(as_written(transaction_id, publication, record))
 
     def _add_tasks(self, rows: store.Write, event: Recorded[Any], state: Any) -> None:
         for start in self._catalog.tasks(event, state):

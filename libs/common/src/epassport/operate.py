@@ -21,6 +21,8 @@ from epassport.database import Database
 from epassport.errors import EndsProcess, NotForThis, NotThere
 from epassport.operations import MAX_ALLOWANCE, Found, Operations, Order, Place
 from epassport.parking import NotDiscardable
+from epassport.progress import ShownProgress
+from epassport.republish import NumbersUnknown
 from epassport.waits import What
 
 _PLACE = ("consumer", "topic", "partition", "offset")
@@ -31,7 +33,7 @@ _LISTS = {
     "refusals": "refused reactions, undeclared ones first",
     "deadlines": "deadlines that are due and not sent yet, failing ones first",
     "waits": "everything overdue, and what may be ordered for it",
-    "circuits": "allowances for bad records",
+    "circuits": "consumers that stand still, longest first, and allowances for bad records",
     "actions": "what operators did, newest first",
 }
 
@@ -46,6 +48,9 @@ _ORDERS = {
     "override": ("an overdue wait is not waited for any more", ("wait",)),
     "reject": ("what is overdue is given up", ("wait",)),
     "allow": ("let a consumer park so many bad records", ("consumer", "topic", "records")),
+    "republish": ("send a stream's records again, to whoever lacks one", ("stream",)),
+    "republish-all": ("the same for all streams, where a topic was lost", ()),
+    "begin-again": ("read a topic that was made anew from its beginning", ("consumer", "topic")),
 }
 
 
@@ -106,7 +111,7 @@ async def operate(operations: Operations, database: Database, read: argparse.Nam
             if read.what in _LISTS or read.what == "parked-records"
             else [await _act(operations, read)]
         )
-    except (NotThere, NotForThis, NotDiscardable) as refusal:
+    except (NotThere, NotForThis, NotDiscardable, NumbersUnknown) as refusal:
         raise EndsProcess(str(refusal)) from None
     for answer in answers:
         tree = answer.model_dump() if isinstance(answer, BaseModel) else answer
@@ -160,6 +165,12 @@ async def _carry_out(operations: Operations, order: Order, read: argparse.Namesp
             return await operations.retry_deadline(order, read.stream, read.kind)
         case "retry" | "override" | "reject":
             return await waits.carry_out(operations, order, What(read.what), read.wait)
+        case "republish":
+            return await operations.republish(order, read.stream)
+        case "republish-all":
+            return await operations.republish_all(order, ShownProgress("republish"))
+        case "begin-again":
+            return await operations.begin_again(order, read.consumer, read.topic)
         case _:
             return await operations.allow(order, read.consumer, read.topic, read.records)
 

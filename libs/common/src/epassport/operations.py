@@ -1,4 +1,4 @@
-"""What an operator does: replay and discard, retry and abandon, override, close, allow.
+"""What an operator does: replay and discard, retry and abandon, override, close, allow, send again.
 
 Each order names who gave it and why, and stays: a row of `operator_actions`, written in the
 transaction that has the effect (of a replay, which has many, before the first). The same order
@@ -17,15 +17,20 @@ from pydantic import TypeAdapter
 from epassport.actor import Actor
 from epassport.clock import Clock
 from epassport.database import Connection, Database
+from epassport.decider import StreamId
 from epassport.draining import ParkedStreams
-from epassport.errors import GroupConflict, NotThere, RuntimeFault
+from epassport.errors import GroupConflict, NotThere, RuntimeFault, TransactionTooLong
 from epassport.group import ATTEMPTS as GROUP_ATTEMPTS
+from epassport.progress import Progress
 from epassport.refused import RefusedReactions
+from epassport.republish import NumbersUnknown, Republisher
 from epassport.tasks import IS_CASE
 
 _ACTOR: TypeAdapter[Actor] = TypeAdapter(Actor)
 
 MAX_ALLOWANCE = 10_000
+STREAMS_AT_ONCE = 100
+_NEXT_STREAMS = "SELECT stream_id FROM streams WHERE stream_id > $1 ORDER BY stream_id LIMIT $2"
 
 Found = dict[str, Any]
 
@@ -65,9 +70,11 @@ class Operations:
         clock: Clock,
         parked: Iterable[ParkedStreams],
         refused: RefusedReactions,
+        republisher: Republisher,
     ) -> None:
         """parked: of every consumer and topic of this service."""
         self.clock = clock
+        self._republisher = republisher
         self._refused = refused
         self._database = database
         self._parked = {(one.consumer, one.topic): one for one in parked}
@@ -242,6 +249,69 @@ class Operations:
                 missing="",
             ),
         )
+
+    async def begin_again(self, order: Order, consumer: str, topic: str) -> Found:
+        """Let a consumer that stands still read its topic from the beginning, where it was made
+        anew: what it has applied already it passes over as repeats."""
+        return await self._once(
+            order,
+            "begin-again",
+            {"consumer": consumer, "topic": topic},
+            _one_row(
+                """
+                WITH begun AS (
+                    UPDATE consumer_offsets SET next_offset = 0, stands_since = NULL
+                     WHERE consumer = $1 AND topic = $2 AND stands_since IS NOT NULL
+                    RETURNING partition)
+                SELECT count(*)::int AS partitions FROM begun HAVING count(*) > 0
+                """,
+                consumer,
+                topic,
+                missing="no such consumer stands still",
+            ),
+        )
+
+    async def republish(self, order: Order, stream: StreamId) -> Found:
+        """Send a stream's records again, to whoever has not got them all. Raises NumbersUnknown."""
+
+        async def send(connection: Connection) -> Found:
+            sent = await self._republisher.send(connection, [stream])
+            if sent.unknown:
+                raise NumbersUnknown(f"{stream} has used other numbers than its events would get")
+            if not sent.records:
+                raise NotThere("nothing was ever published of this stream")
+            return {"records": sent.records}
+
+        return await self._once(order, "republish", {"stream": stream}, send)
+
+    async def republish_all(self, order: Order, progress: Progress) -> Found:
+        """The records of all streams; may be ordered again where it was cut short."""
+
+        async def count(connection: Connection) -> Found:
+            return {"streams": await connection.fetchval("SELECT count(*) FROM streams")}
+
+        found = await self._once(order, "republish-all", {}, count)
+        progress.begin(found["streams"])
+        records = unknown = 0
+        after, at_most = "", STREAMS_AT_ONCE
+        while True:
+            try:
+                async with self._database.transaction() as connection:
+                    streams = await connection.fetch(_NEXT_STREAMS, after, at_most)
+                    if not streams:
+                        break
+                    names = [row["stream_id"] for row in streams]
+                    sent = await self._republisher.send(connection, names)
+            except TransactionTooLong:
+                if at_most == 1:
+                    raise
+                at_most //= 2
+                continue
+            after, at_most = names[-1], min(STREAMS_AT_ONCE, at_most * 2)
+            records, unknown = records + sent.records, unknown + len(sent.unknown)
+            progress.add(len(names))
+        progress.end()
+        return {**found, "records": records, "unknown": unknown}
 
     async def _once(
         self,

@@ -9,16 +9,19 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from epassport import overview, waits
 from epassport.access import AccessTable
 from epassport.actor import Role
+from epassport.decider import StreamId
 from epassport.errors import NotForThis, NotThere
 from epassport.http import Call, Routes, View
 from epassport.operations import MAX_ALLOWANCE, Found, Operations, Order, OrderReused, Place
 from epassport.overview import LIMIT, MAX_LIMIT
 from epassport.parking import NotDiscardable
 from epassport.problems import NotFound, Problem, Reason
+from epassport.republish import NumbersUnknown
 from epassport.waits import What
 
 NOT_DISCARDABLE = "parked-record-waits-behind-another"
 NOT_FOR_THIS = "wait-takes-no-such-order"
+NUMBERS_UNKNOWN = "stream-numbers-unknown"
 
 _OPERATOR = {Role.PLATFORM_OPERATOR}
 
@@ -42,6 +45,8 @@ ACCESS = AccessTable(
         "override-wait": _OPERATOR,
         "reject-wait": _OPERATOR,
         "allow-bad-records": _OPERATOR,
+        "begin-topic-again": _OPERATOR,
+        "republish-stream": _OPERATOR,
     }
 )
 
@@ -77,13 +82,20 @@ class AboutDeadline(Because):
     kind: Name
 
 
+class AboutStream(Because):
+    stream: Name
+
+
 class AboutWait(Because):
     wait: Name
 
 
-class AboutCircuit(Because):
+class AboutConsumer(Because):
     consumer: Name
     topic: Name
+
+
+class AboutCircuit(AboutConsumer):
     records: int = Field(ge=0, le=MAX_ALLOWANCE)
 
 
@@ -215,6 +227,18 @@ async def allow(body: AboutCircuit, call: Call[Operations]) -> Done:
     )
 
 
+@routes.command("begin-topic-again", "/v1/operations/circuits/begin-again")
+async def begin_again(body: AboutConsumer, call: Call[Operations]) -> Done:
+    return await _answer(
+        call, body, lambda order: call.app.begin_again(order, body.consumer, body.topic)
+    )
+
+
+@routes.command("republish-stream", "/v1/operations/streams/republish")
+async def republish(body: AboutStream, call: Call[Operations]) -> Done:
+    return await _answer(call, body, lambda order: call.app.republish(order, StreamId(body.stream)))
+
+
 async def _answer(
     call: Call[Operations], body: Because, act: Callable[[Order], Awaitable[Found]]
 ) -> Done:
@@ -228,5 +252,7 @@ async def _answer(
         raise Problem(NOT_FOR_THIS) from None
     except NotDiscardable:
         raise Problem(NOT_DISCARDABLE) from None
+    except NumbersUnknown:
+        raise Problem(NUMBERS_UNKNOWN) from None
     except OrderReused:
         raise Problem(Reason.IDEMPOTENCY_KEY_REUSED) from None

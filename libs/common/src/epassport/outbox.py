@@ -9,6 +9,7 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import orjson
 from asyncpg import Connection
@@ -100,6 +101,22 @@ def _outbox_rows(found: Iterable[Row]) -> list[OutboxRow]:
         )
         for row in found
     ]
+
+
+def as_written(
+    transaction_id: str, publication: Publication, record: Record
+) -> tuple[str, int, UUID, str, str, str, str, bytes]:
+    """A row as `store.Write` takes it."""
+    return (
+        transaction_id,
+        shard_of(publication.topic, publication.key),
+        record.id,
+        publication.topic,
+        publication.key,
+        publication.event.type_name(),
+        orjson.dumps(dict(record.headers)).decode(),
+        record.payload,
+    )
 
 
 async def write_record(connection: AnyConnection, publication: Publication, record: Record) -> None:

@@ -90,10 +90,13 @@ class Deadline(Seen):
 
 
 class Circuit(Seen):
-    """How many more bad records this consumer may park although its circuit would open."""
+    """partitions: in which the consumer stands still, the first of them since `stands_since`.
+    remaining: how many more bad records it may park although its circuit would open."""
 
     consumer: str
     topic: str
+    partitions: list[int]
+    stands_since: datetime | None
     remaining: int
 
 
@@ -201,9 +204,18 @@ async def overdue_deadlines(
 
 
 async def circuits(connection: Connection, limit: int = LIMIT) -> list[Circuit]:
+    """Who stands still, longest first, and who is allowed to park more than it would."""
     rows = await connection.fetch(
-        "SELECT consumer, topic, remaining FROM circuit_allowances"
-        " ORDER BY consumer, topic LIMIT $1",
+        """
+        SELECT consumer, topic, COALESCE(partitions, '{}') AS partitions, stands_since,
+               COALESCE(remaining, 0) AS remaining
+          FROM (SELECT consumer, topic, array_agg(partition ORDER BY partition) AS partitions,
+                       min(stands_since) AS stands_since
+                  FROM consumer_offsets WHERE stands_since IS NOT NULL
+                 GROUP BY consumer, topic) AS standing
+          FULL JOIN circuit_allowances USING (consumer, topic)
+         ORDER BY stands_since, consumer, topic LIMIT $1
+        """,
         limit,
     )
     return [Circuit(**row) for row in rows]

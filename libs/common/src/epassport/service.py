@@ -45,6 +45,7 @@ from epassport.readmodel import ReadModel
 from epassport.records import Incoming
 from epassport.refused import RefusedReactions
 from epassport.relay import Relay
+from epassport.republish import Republisher
 from epassport.restore import refuse_unrestored
 from epassport.rests import Rests
 from epassport.settings import Settings
@@ -202,7 +203,9 @@ class Running:
         refused = RefusedReactions(
             self.service.name, self.group, self.catalog.codec, self._reactions
         )
-        return Operations(database, self.essentials.clock, parked, refused)
+        return Operations(
+            database, self.essentials.clock, parked, refused, Republisher(self.catalog)
+        )
 
     def handlers(self) -> list[SliceHandler]:
         """Of everything that this service hears."""

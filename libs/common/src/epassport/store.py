@@ -54,6 +54,12 @@ async def lock_streams(
     return heads
 
 
+async def lock_known(connection: Connection, streams: Collection[StreamId]) -> dict[StreamId, Head]:
+    """Heads of those that there are, locked in id order."""
+    rows = await connection.fetch(_LOCK, list(streams))
+    return {row["stream_id"]: _head_of(row) for row in rows}
+
+
 async def _make_and_lock(
     connection: Connection, written: Sequence[StreamId]
 ) -> dict[StreamId, Head]:
@@ -389,6 +395,24 @@ async def read_one(
         event_id,
     )
     return next(iter(_recorded(codec, rows)), None)
+
+
+async def read_streams(
+    connection: Connection, codec: EventCodec, streams: Collection[StreamId]
+) -> dict[StreamId, list[Recorded[Any]]]:
+    """All events of each, in order of version."""
+    rows = await connection.fetch(
+        """
+        SELECT transaction_id::text AS read_as, position, stream_id, version, event_id, type,
+               schema_version, data, metadata, recorded_at
+          FROM events WHERE stream_id = ANY($1::text[]) ORDER BY stream_id, version
+        """,
+        list(streams),
+    )
+    events: dict[StreamId, list[Recorded[Any]]] = {stream: [] for stream in streams}
+    for event in _recorded(codec, rows):
+        events[event.stream].append(event)
+    return events
 
 
 async def count_of_types(

@@ -295,11 +295,17 @@ async def _fill_own(model: ReadModel, connection: Connection, catalog: Catalog) 
 
 
 async def _fill_foreign(model: ReadModel, connection: Connection, seen: Sequence[Seen]) -> None:
+    """As consumers do: what was sent again counts once."""
     foreign = {t.type_name() for t in model.projections if issubclass(t, ContractEvent)}
+    known: dict[tuple[str, str], int] = defaultdict(int)
     records = []
     for record in seen:
         topic = BY_NAME[record.topic]
-        if topic.sequenced and record.type in foreign:
+        stream, sequence = (record.topic, record.raw.stream_key), record.raw.sequence
+        if not topic.sequenced or sequence is None or sequence <= known[stream]:
+            continue
+        known[stream] = sequence
+        if record.type in foreign:
             head = read_head(record.raw, topic)
             records.append(read_event(record.raw, head).as_recorded())
     await fill(model, connection, records)
