@@ -277,7 +277,7 @@ class Group:
             name, schema_version, data = self._catalog.codec.encode(sealed)
             rows.events.append(
                 (transaction_id, case.stream, version, recorded.event_id, name, schema_version,
-                 data, metadata)
+                 data, metadata, now)
             )  # fmt: skip
             for publication in self._catalog.publications(recorded):
                 sequence = self._add_publication(rows, publication, recorded, sequence)

@@ -215,7 +215,9 @@ class Write:
     """Rows of one group, column by column as `unnest` wants them."""
 
     heads: list[tuple[str, int, int, str]] = field(default_factory=list)
-    events: list[tuple[str, str, int, UUID, str, int, str, str]] = field(default_factory=list)
+    events: list[tuple[str, str, int, UUID, str, int, str, str, datetime]] = field(
+        default_factory=list
+    )
     outbox: list[tuple[str, int, UUID, str, str, str, str, bytes]] = field(default_factory=list)
     tasks: list[tuple[UUID, str, str, str, str, str | None, str | None]] = field(
         default_factory=list
@@ -233,10 +235,10 @@ class Write:
 _WRITE = """
 WITH new_events AS (
     INSERT INTO events (transaction_id, stream_id, version, event_id, type, schema_version,
-                        data, metadata)
-    SELECT t::xid8, s, v, i, y, w, d::jsonb, m::jsonb
+                        data, metadata, recorded_at)
+    SELECT t::xid8, s, v, i, y, w, d::jsonb, m::jsonb, r
       FROM unnest($1::text[], $2::text[], $3::int[], $4::uuid[], $5::text[], $6::int[],
-                  $7::text[], $8::text[]) AS e (t, s, v, i, y, w, d, m)
+                  $7::text[], $8::text[], $45::timestamptz[]) AS e (t, s, v, i, y, w, d, m, r)
     RETURNING stream_id, position
 ), last AS (
     SELECT stream_id, max(position) AS position FROM new_events GROUP BY stream_id
@@ -296,9 +298,10 @@ async def write(connection: Connection, rows: Write) -> tuple[int, str]:
 
     Returns how many idempotency answers were kept, and JSON of stream -> last position.
     """
+    *events, recorded_at = _columns(rows.events, 9)
     row = await connection.fetchrow(
         _WRITE,
-        *_columns(rows.events, 8),
+        *events,
         *_columns(rows.heads, 4),
         *_columns(rows.outbox, 8),
         *_columns(rows.tasks, 7),
@@ -307,6 +310,7 @@ async def write(connection: Connection, rows: Write) -> tuple[int, str]:
         list(rows.capacities.keys()),
         list(rows.capacities.values()),
         *_columns(rows.answers, 8),
+        recorded_at,
     )
     if row is None:
         raise AssertionError("the write statement always returns one row")

@@ -132,7 +132,7 @@ async def _up(citizens: int, folder: Path, console: Console) -> int:
 
 async def _pilot(citizens: int, folder: Path, console: Console, *, images: bool) -> int:
     fingers = citizens if images else 0
-    async with _open(folder, fingers, console, settings=SETTINGS) as session:
+    async with _open(folder, citizens, console, fingers=fingers, settings=SETTINGS) as session:
         with story.progress(console, "citizens on the road", citizens) as advance:
             result = await run_pilot(session, citizens, advance, images=images)
         console.print(story.steps_table(session.road.steps))
@@ -160,12 +160,14 @@ def _open(
     citizens: int,
     console: Console,
     *,
+    fingers: int | None = None,
     services: Sequence[ServiceName] = ALL,
     settings: Mapping[str, str] | None = None,
 ) -> AbstractAsyncContextManager[Session]:
+    """fingers: of how many people, where not of all."""
     return open_session(
         folder / "system",
-        fingers=max(citizens, LEAST_FINGERS),
+        fingers=max(citizens if fingers is None else fingers, LEAST_FINGERS),
         services=services,
         settings=settings,
         blanks=max(2 * citizens, BLANKS),  # replacements and cards that are made anew take one, too
