@@ -3,28 +3,31 @@
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import pytest_asyncio
 import shelf_publications
 from kafka_notes import Notes, notes, parked
-from shelf_aggregate import AddRoom, PutBox
+from shelf_aggregate import AddRoom, BoxPut, PutBox
 from shelf_operations import OLEG, order
 from shelf_publications import HOME, UNCOUNTED
 from shelf_store import AT, SERVICE, envelope, group_of, opened, rows, send, shelf
 
 from epassport.applying import Applier
-from epassport.catalog import Catalog
+from epassport.catalog import Catalog, Publication
 from epassport.clock import Clock
 from epassport.database import Connection, Database
 from epassport.errors import NotThere
+from epassport.events import Recorded
 from epassport.operations import Operations
 from epassport.progress import Progress
 from epassport.records import Incoming, RawRecord
 from epassport.refused import RefusedReactions
 from epassport.republish import NumbersUnknown, Republisher
-from epassport_contracts.registry import BY_NAME
+from epassport_contracts.events.enrollment import PausedStep, RolloutResumed
+from epassport_contracts.registry import BY_NAME, CHIP_DATA
 
 pytestmark = pytest.mark.stack
 
@@ -50,7 +53,7 @@ class Country:
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        catalog = Catalog(SERVICE, [shelf], [shelf_publications])
+        self.catalog = catalog = Catalog(SERVICE, [shelf], [shelf_publications])
         self.group = group_of(db, known=catalog)
         self.applier = Applier(db, SERVICE, Heard(BY_NAME[HOME]), BY_NAME[HOME])
         refused = RefusedReactions(SERVICE, self.group, catalog.codec, {})
@@ -146,6 +149,22 @@ async def test_who_discards_a_spoilt_record_gets_the_fact_from_the_one_that_was_
     await country.applier.parked.drain(0, shelf.stream("a"))
     assert await notes(country.db) == ["1", "2", "3"]
     assert await parked(country.db) == []
+
+
+async def test_what_its_topic_has_forgotten_by_now_stays_forgotten(country: Country) -> None:
+    def told(event: Recorded[Any]) -> Publication:
+        resumed = RolloutResumed(at=event.fact.at, region="RU-TA", step=PausedStep.APPLY)
+        return Publication(resumed, CHIP_DATA, event.stream)
+
+    country.catalog.add_publisher(BoxPut, told)  # type: ignore[arg-type]
+    await send(country.group, "a", PutBox(AT))
+    sent = []
+    for days in (29, 31):
+        async with country.db.transaction() as connection:
+            later = datetime.now(UTC) + timedelta(days=days)
+            again = await Republisher(country.catalog).send(connection, [shelf.stream("a")], later)
+            sent.append(again.records)
+    assert sent == [1, 0]
 
 
 async def test_what_is_decided_meanwhile_goes_out_behind(country: Country) -> None:

@@ -275,7 +275,7 @@ class Operations:
         """Send a stream's records again, to whoever has not got them all. Raises NumbersUnknown."""
 
         async def send(connection: Connection) -> Found:
-            sent = await self._republisher.send(connection, [stream])
+            sent = await self._republisher.send(connection, [stream], self.clock.now())
             if sent.unknown:
                 raise NumbersUnknown(f"{stream} has used other numbers than its events would get")
             if not sent.records:
@@ -301,7 +301,7 @@ class Operations:
                     if not streams:
                         break
                     names = [row["stream_id"] for row in streams]
-                    sent = await self._republisher.send(connection, names)
+                    sent = await self._republisher.send(connection, names, self.clock.now())
             except TransactionTooLong:
                 if at_most == 1:
                     raise

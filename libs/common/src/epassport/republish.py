@@ -3,11 +3,13 @@
 What is published is a pure function of the event, and what it seals was sealed when the event was
 stored. So an event makes the same record each time, with the same id and number, and who has it
 passes it over. Of a topic that does not count only the latest record of each key goes again: an
-older one would come back as if it were new.
+older one would come back as if it were new. What its topic would have forgotten by now stays
+forgotten.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from epassport import store
@@ -18,6 +20,7 @@ from epassport.errors import RuntimeFault
 from epassport.events import Recorded
 from epassport.outbox import as_written
 from epassport.wire import Record, record_of
+from epassport_contracts.registry import BY_NAME, KEPT_FOR, Cleanup
 
 
 class NumbersUnknown(RuntimeFault):
@@ -37,14 +40,16 @@ class Republisher:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
 
-    async def send(self, connection: Connection, streams: Sequence[StreamId]) -> SentAgain:
+    async def send(
+        self, connection: Connection, streams: Sequence[StreamId], now: datetime
+    ) -> SentAgain:
         """In the caller's transaction, behind everything of these streams that was sent before."""
         heads = await store.lock_known(connection, streams)
         events = await store.read_streams(connection, self._catalog.codec, list(heads))
         rows = store.Write()
         unknown: list[StreamId] = []
         for stream, head in heads.items():
-            sequence, records = self._records(events[stream])
+            sequence, records = self._records(events[stream], now)
             if sequence != head.sequence:
                 unknown.append(stream)
             elif records:
@@ -56,7 +61,7 @@ class Republisher:
         return SentAgain(len(rows.outbox), unknown)
 
     def _records(
-        self, events: Sequence[Recorded[Any]]
+        self, events: Sequence[Recorded[Any]], now: datetime
     ) -> tuple[int, Sequence[tuple[Publication, Record]]]:
         """With the last number used."""
         sequence = 0
@@ -68,6 +73,11 @@ class Republisher:
                 if record.sequenced:
                     sequence += 1
                     counted.append((publication, record))
-                else:
+                elif not _is_forgotten(publication, event, now):
                     latest[publication.topic, publication.key] = publication, record
         return sequence, [*counted, *latest.values()]
+
+
+def _is_forgotten(publication: Publication, event: Recorded[Any], now: datetime) -> bool:
+    cleanup = BY_NAME[publication.topic].cleanup
+    return cleanup is Cleanup.THIRTY_DAYS and event.recorded_at < now - KEPT_FOR

@@ -6,6 +6,7 @@ The partition count is for life: changing it moves keys, so a new count is a new
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from epassport_contracts.access import ServiceName
@@ -22,6 +23,7 @@ from epassport_contracts.events import (
 from epassport_contracts.model import ContractEvent
 
 PARTITIONS = 4
+KEPT_FOR = timedelta(days=30)  # `Cleanup.THIRTY_DAYS`
 
 _ENROLLMENT = ServiceName.ENROLLMENT
 _BIOMETRICS = ServiceName.BIOMETRICS
@@ -88,7 +90,7 @@ class Topic:
             case Cleanup.THIRTY_DAYS:
                 return {
                     "cleanup.policy": "delete",
-                    "retention.ms": str(30 * 24 * 3600 * 1000),
+                    "retention.ms": str(KEPT_FOR // timedelta(milliseconds=1)),
                     "max.message.bytes": "1000000",
                 }
 
