@@ -11,6 +11,8 @@ from uuid import UUID, uuid4, uuid5
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from epassport.consumer import ConsumerRunner
 from epassport.database import Connection, Database
@@ -69,6 +71,27 @@ def topic_named(
         sequenced=cleanup is Cleanup.KEPT and classification is Classification.INTERNAL,
         partitions=partitions,
     )
+
+
+async def make_anew(bootstrap: str, topic: Topic) -> None:
+    """Delete it and make one of the same name."""
+    admin = clients_of(bootstrap).admin()
+    await admin.start()
+
+    async def made() -> bool:
+        answer = await admin.create_topics(
+            [NewTopic(topic.name, topic.partitions, 1, None, topic.config)]
+        )
+        ((_, code, _),) = answer.topic_errors
+        if code and for_code(code) is not TopicAlreadyExistsError:
+            raise for_code(code)
+        return not code
+
+    try:
+        await admin.delete_topics([topic.name])
+        await until(made)  # Kafka forgets the old one soon, not at once
+    finally:
+        await admin.close()
 
 
 SESSION = timedelta(seconds=6)

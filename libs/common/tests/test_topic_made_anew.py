@@ -5,12 +5,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 import pytest_asyncio
 from aiokafka import TopicPartition
-from aiokafka.admin import NewTopic
-from aiokafka.errors import TopicAlreadyExistsError, for_code
 from kafka_notes import (
     Notes,
-    clients_of,
     consuming,
+    make_anew,
     new_topic,
     note,
     notes,
@@ -89,26 +87,6 @@ async def test_the_same_topic_is_gone_on_with(db: Database, kafka: str) -> None:
         await write(kafka, topic, note("a", sequence))
         async with consuming(db, kafka, Notes(topic), topic):
             await until(_applied(db, [f"a{n}" for n in range(1, sequence + 1)]))
-
-
-async def make_anew(bootstrap: str, topic: Topic) -> None:
-    admin = clients_of(bootstrap).admin()
-    await admin.start()
-
-    async def made() -> bool:
-        answer = await admin.create_topics(
-            [NewTopic(topic.name, topic.partitions, 1, None, topic.config)]
-        )
-        ((_, code, _),) = answer.topic_errors
-        if code and for_code(code) is not TopicAlreadyExistsError:
-            raise for_code(code)
-        return not code
-
-    try:
-        await admin.delete_topics([topic.name])
-        await until(made)  # Kafka forgets the old one soon, not at once
-    finally:
-        await admin.close()
 
 
 def _applied(db: Database, texts: list[str]) -> Callable[[], Awaitable[bool]]:

@@ -14,6 +14,7 @@ from kafka_notes import (
     Notes,
     clients_of,
     damaged,
+    make_anew,
     new_topic,
     note,
     notes,
@@ -179,6 +180,24 @@ async def test_a_circuit_that_stands_open_is_unready_and_no_reason_to_end(
         await until(stands)
         await asyncio.wait([task], timeout=4)
         assert not task.done()
+
+
+@pytest.mark.stack
+async def test_a_topic_that_is_made_anew_while_it_is_read_is_noticed_though_nothing_comes(
+    db: Database, kafka: str
+) -> None:
+    """By the consumer itself, or by the process that ends: its next start looks at the place."""
+    topic = await new_topic(kafka)
+    await write(kafka, topic, note("a", 1), note("b", 1))
+    runner = runner_of(db, kafka, Notes(topic), topic)
+    async with running(runner) as task:
+        await until(_applied(db, 2))
+        await make_anew(kafka, topic)
+
+        async def noticed() -> bool:
+            return task.done() or any("made anew" in why for why in runner.unready())
+
+        await until(noticed)
 
 
 @pytest.mark.stack

@@ -34,6 +34,8 @@ MAX_REQUEST_BYTES = 1_000_000
 TRANSACTION_MS = 30_000
 PARTING_SECONDS = 15.0
 POLL_MS = 1_000
+# Whoever's topic was gone for a moment is assigned nothing until it asks again what there is.
+METADATA_MS = 20_000
 
 _LOG = logging.getLogger("epassport.kafka")
 
@@ -163,6 +165,7 @@ class KafkaClients:
             client_id=self._client_id,
             security=self._security(),
             request_timeout_ms=REQUEST_MS,
+            metadata_max_age_ms=METADATA_MS,
             consumer_only=True,
             allow_auto_create_topics=False,
             apply_types=False,
