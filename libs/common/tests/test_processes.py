@@ -118,7 +118,7 @@ async def test_an_operator_is_answered_in_lines_of_json_and_an_order_in_vain_end
 
 IN_VAIN = (
     *("replay", "discard", "retry-task", "abandon-task", "retry-deadline", "close-refusal"),
-    *("retry", "override", "reject"),
+    *("retry", "override", "reject", "republish", "begin-again"),
 )
 
 
