@@ -267,8 +267,9 @@ def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
 
 def _arguments(written: Written) -> list[Any]:
     rows, claims = written.rows, written.claims
+    *events, recorded_at = _columns(rows.events, 9)
     return [
-        *_columns(rows.events, 8),
+        *events,
         *_columns(rows.heads, 4),
         *_columns(rows.outbox, 8),
         *_columns(rows.tasks, 7),
@@ -278,16 +279,17 @@ def _arguments(written: Written) -> list[Any]:
         *_columns(
             [(claim.kind, claim.digest, stream, claim.subject) for stream, claim in claims], 4
         ),
+        recorded_at,
     ]
 
 
 _BARE = """
 WITH e AS (
     INSERT INTO events (transaction_id, stream_id, version, event_id, type, schema_version,
-                        data, metadata)
-    SELECT pg_current_xact_id(), s, v, i, y, w, d::jsonb, m::jsonb
+                        data, metadata, recorded_at)
+    SELECT pg_current_xact_id(), s, v, i, y, w, d::jsonb, m::jsonb, r
       FROM unnest($1::text[], $2::text[], $3::int[], $4::uuid[], $5::text[], $6::int[],
-                  $7::text[], $8::text[]) AS n (t, s, v, i, y, w, d, m)
+                  $7::text[], $8::text[], $47::timestamptz[]) AS n (t, s, v, i, y, w, d, m, r)
 ), h AS (
     INSERT INTO streams (stream_id, version, sequence, last_transaction_id)
     SELECT s, v, q, pg_current_xact_id()
